@@ -1,13 +1,13 @@
 /** Builds all dependencies of the API, and closes them in reverse order. */
 
-import { closeOpened, type Opened, openReading } from '@tandem/embedded/open-reading';
-import { type Part, proveDatabase } from '@tandem/embedded/prove-database';
 import { createLiveFailureLog } from '@tandem/endpoints/live-failure-log';
 import { createRefusalLog } from '@tandem/endpoints/refusal-log';
 import { loadParts } from '@tandem/extension/load-parts';
 import type { Predictor } from '@tandem/freshness/predictor';
 import { findSettings } from '@tandem/offline-store/sql/settings';
 import { createQueue, type Queue } from '@tandem/queue/enqueue';
+import { closeOpened, type Opened, openReading } from '@tandem/reading/open-reading';
+import { type Part, proveDatabase } from '@tandem/reading/prove-database';
 import { countWarnings } from '@tandem/telemetry/counted-log';
 import { sampledMetrics } from '@tandem/telemetry/sampled-stats';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';

@@ -32,7 +32,6 @@ import { rollBack } from './routes/predictors/rollback.ts';
 import { showPredictor } from './routes/predictors/show.ts';
 import { showReport } from './routes/predictors/show-report.ts';
 import { listProcesses } from './routes/processes/list.ts';
-import { rank } from './routes/rankings/rank.ts';
 import { cancelRun } from './routes/runs/cancel.ts';
 import { listRuns } from './routes/runs/list.ts';
 import { planRun } from './routes/runs/plan.ts';
@@ -60,7 +59,6 @@ export function createEndpoints(
   return [
     readOne(dependencies),
     readMany(dependencies),
-    rank(dependencies),
     ...sendEvents(dependencies),
     ...userEndpoints(dependencies),
     startRun(dependencies),

@@ -1,6 +1,7 @@
 /** The extensions of the command line. Without a line here, the command line has no part of the extension. */
 import type { Extension } from '@tandem/extension/extension';
 import { outcomes } from '@tandem/outcomes/extension';
+import { rankings } from '@tandem/rankings/extension';
 import { rollouts } from '@tandem/rollouts/extension';
 
-export const EXTENSIONS: readonly Extension[] = [outcomes, rollouts];
+export const EXTENSIONS: readonly Extension[] = [outcomes, rankings, rollouts];

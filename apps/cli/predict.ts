@@ -4,8 +4,8 @@ import { InvalidArgumentError } from '@commander-js/extra-typings';
 import type { Answered, ManyResult, NotModified, PredictOptions, UserWithFeatures } from '@tandem/client/predictions';
 import { type Cli, createApiCommand, given, type OptionsOf, parseWhole, present } from '@tandem/commands/command';
 import { CommandFailure, usageError } from '@tandem/commands/failure';
+import { renderAnswer, renderManyAnswers } from '@tandem/commands/output/answer';
 import { connect } from './client/connect.ts';
-import { renderAnswer, renderManyAnswers } from './output/answer.ts';
 
 type Features = UserWithFeatures['features'];
 

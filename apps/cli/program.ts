@@ -24,7 +24,6 @@ import { modelCommands } from './models/commands.ts';
 import { predictCommand } from './predict.ts';
 import { processCommands } from './processes.ts';
 import { profileCommand } from './profile/commands.ts';
-import { rankCommand } from './rank.ts';
 import { runCommands } from './runs/commands.ts';
 import { unwatchCommand, watchCommand } from './sources/commands.ts';
 import { typesCommand } from './types/commands.ts';
@@ -51,7 +50,6 @@ const COMMANDS: readonly ((cli: Cli) => CommandUnknownOpts)[] = [
   watchCommand,
   unwatchCommand,
   predictCommand,
-  rankCommand,
   explainCommand,
   replayCommand,
   eventCommands,

@@ -4,10 +4,10 @@ import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
 import type { OutcomeInput } from '@tandem/outcomes/client';
 import { ProblemError, UnreachableError } from '@tandem/transport/client-errors';
+import { readHeaders } from '@tandem/transport/read-call';
 import { MODEL_EXAMPLE } from '@tandem/wire/models';
 import { afterEach, expect, test } from 'vitest';
 import { createClient } from './create-client.ts';
-import { readHeaders } from './predictions.ts';
 
 let server: Server | undefined;
 afterEach(() => {

@@ -4,8 +4,17 @@
  */
 
 import { type OutcomeCalls, outcomeCalls } from '@tandem/outcomes/client';
+import { type RankingCalls, rankingCalls } from '@tandem/rankings/client';
 import { type RolloutCalls, rolloutCalls } from '@tandem/rollouts/client';
 import { type Connection, type ConnectionOptions, openConnection } from '@tandem/transport/open-connection';
+import type {
+  AnyPredictors,
+  PredictionOf,
+  PredictorName,
+  PredictorsLike,
+  RequestPredictorName,
+  UserWithFeatures,
+} from '@tandem/transport/predictor-types';
 import type { SendOptions } from '@tandem/transport/send-entries';
 import { type CallOptions, methodsOf, pagePath, type Transport } from '@tandem/transport/transport';
 import type { AuditPage, AuditQuery } from './audit.ts';
@@ -23,19 +32,7 @@ import {
   predict,
   predictMany,
   predictUsers,
-  type RankOptions,
-  rank,
 } from './predictions.ts';
-import type {
-  AnyPredictors,
-  PredictionOf,
-  PredictorName,
-  PredictorsLike,
-  RankInput,
-  RankingOf,
-  RequestPredictorName,
-  UserWithFeatures,
-} from './predictor-types.ts';
 import { type RunCalls, runCalls } from './runs.ts';
 import { type ContextTokens, createSession, type Session } from './session.ts';
 import type {
@@ -73,7 +70,11 @@ export interface RollbackOptions extends CallOptions {
  * The calls of a client.
  * @typeParam P the predictors that `tandem types` writes; any names and outputs if left out
  */
-export interface Client<P extends PredictorsLike<P> = AnyPredictors> extends ModelCalls, BuildCalls, OutcomeCalls {
+export interface Client<P extends PredictorsLike<P> = AnyPredictors>
+  extends ModelCalls,
+    BuildCalls,
+    OutcomeCalls,
+    RankingCalls<P> {
   /**
    * Reads one user. Reads of one turn of the event loop with the same predictor and demands share a request. A read
    * with `minContext` or `ifNoneMatch` has its own request.
@@ -100,12 +101,6 @@ export interface Client<P extends PredictorsLike<P> = AnyPredictors> extends Mod
     users: readonly UserWithFeatures<NonNullable<P[N]['request']>>[],
     options?: PredictManyOptions,
   ): Promise<readonly ManyResult<PredictionOf<P, N>>[]>;
-  /** Ranks up to 500 candidates for one user by a prediction. */
-  rank<N extends RequestPredictorName<P>>(
-    predictor: N,
-    input: RankInput<P[N]>,
-    options?: RankOptions,
-  ): Promise<RankingOf<N, P[N]['outputs']>>;
   /** Sends events, and retries while the service does not answer. The ids make retries safe. */
   sendEvents(events: readonly EventInput[], options?: SendOptions): Promise<readonly EventResult[]>;
   /**
@@ -187,12 +182,12 @@ function applicationCalls<P extends PredictorsLike<P>>(connection: Connection, c
       predictMany(transport, predictor, userIds, call),
     predictUsers: (predictor: string, users: readonly UserWithFeatures[], call?: PredictManyOptions) =>
       predictUsers(transport, predictor, users, call),
-    rank: (predictor: string, input: RankInput, call?: RankOptions) => rank(transport, predictor, input, call),
   };
   return {
     ...(calls as unknown as Pick<Client<P>, keyof typeof calls>),
     sendEvents: (batch: readonly EventInput[], call?: SendOptions) => sendEvents(connection, batch, call),
     ...outcomeCalls(connection),
+    ...rankingCalls<P>(connection),
   };
 }
 

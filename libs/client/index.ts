@@ -1,4 +1,6 @@
 /** The entry point `@tandem/client` of the package. */
+
+export type { RankInput, RankingOf, RankOptions } from '@tandem/rankings/client';
 export {
   type AnyCode,
   isProblem,
@@ -7,6 +9,7 @@ export {
   ProblemError,
   UnreachableError,
 } from '@tandem/transport/client-errors';
+export type { PredictionOf, UserWithFeatures } from '@tandem/transport/predictor-types';
 export type { SendOptions } from '@tandem/transport/send-entries';
 export type { CallOptions } from '@tandem/transport/transport';
 export { type Client, type ClientOptions, createClient } from './create-client.ts';
@@ -16,8 +19,6 @@ export type {
   NotModified,
   PredictManyOptions,
   PredictOptions,
-  RankOptions,
 } from './predictions.ts';
-export type { PredictionOf, RankInput, RankingOf, UserWithFeatures } from './predictor-types.ts';
 export type { ContextTokens, Session } from './session.ts';
 export type { EventInput, EventResult, OutcomeInput, OutcomeResult, PredictionAnswer, Run } from './wire.ts';

@@ -1,30 +1,13 @@
-/** Reads predictions. The demands on freshness are those of HTTP's Cache-Control. */
+/** Reads predictions. */
 
-import { methodsOf, type RepeatedCallOptions, type Transport } from '@tandem/transport/transport';
-import type { RankInput, RankingOf, UserWithFeatures } from './predictor-types.ts';
+import type { UserWithFeatures } from '@tandem/transport/predictor-types';
+import { callOf, type PredictManyOptions, type PredictOptions } from '@tandem/transport/read-call';
+import { methodsOf, type Transport } from '@tandem/transport/transport';
 import type { PredictionAnswer, Problem } from './wire.ts';
 import type { ReadMany, ReadPredictionsAnswer } from './wire-types.ts';
 
-export type { RankInput, RankingOf, UserWithFeatures } from './predictor-types.ts';
-
-/** The demands of a read on its answers. */
-export interface PredictManyOptions extends RepeatedCallOptions {
-  /** Infers now, even if a fresh prediction is stored. */
-  readonly noCache?: boolean;
-  /** Accepts only a stored answer. Fails with a 504 problem if the model would be needed. */
-  readonly onlyIfCached?: boolean;
-  /** Seconds: rejects an answer that is older. */
-  readonly maxAge?: number;
-  /** Seconds: also accepts an answer that has been stale for at most this time; `true` accepts any stale answer. */
-  readonly maxStale?: number | true;
-}
-
-export interface PredictOptions extends PredictManyOptions {
-  /** The `contextToken` of an event. Accepts only a prediction computed from that context or a newer one. */
-  readonly minContext?: string;
-  /** The `etag` of an answer that the caller has kept. */
-  readonly ifNoneMatch?: string;
-}
+export type { UserWithFeatures } from '@tandem/transport/predictor-types';
+export type { PredictManyOptions, PredictOptions } from '@tandem/transport/read-call';
 
 /** The headers of an answer. Of these, an answer of a shared request has only `age`. */
 export interface AnswerHeaders {
@@ -103,42 +86,6 @@ export async function predictUsers(
   options: PredictManyOptions = {},
 ): Promise<readonly ManyResult[]> {
   return postMany(transport, predictor, { users }, options);
-}
-
-export type RankOptions = RepeatedCallOptions & Pick<PredictOptions, 'minContext'>;
-
-/** Ranks candidates for one user by a prediction. */
-export async function rank(
-  transport: Transport,
-  predictor: string,
-  input: RankInput,
-  options: RankOptions = {},
-): Promise<RankingOf> {
-  return methodsOf(transport).post(`/v1/rankings/${encodeURIComponent(predictor)}`, callOf(options), input);
-}
-
-/** Returns the headers and the limits of a read, which is safe to repeat. */
-function callOf({ timeoutMs, retryForMs, signal, ...demands }: PredictOptions) {
-  return { isRepeatable: true, headers: readHeaders(demands), timeoutMs, retryForMs, signal };
-}
-
-/** Returns the request headers that carry a caller's demands. */
-export function readHeaders(options: PredictOptions): Record<string, string> {
-  const { noCache, onlyIfCached, maxAge, maxStale, minContext, ifNoneMatch } = options;
-  const directives = [
-    noCache ? 'no-cache' : '',
-    onlyIfCached ? 'only-if-cached' : '',
-    maxAge === undefined ? '' : `max-age=${maxAge}`,
-    maxStale === undefined ? '' : maxStale === true ? 'max-stale' : `max-stale=${maxStale}`,
-  ].filter((directive) => directive !== '');
-  // To a request with If-None-Match, fetch adds `Cache-Control: no-cache` (Fetch Standard, 4.5), which would demand an
-  // inference. It does not if a Cache-Control exists, and this directive has no effect.
-  if (ifNoneMatch !== undefined && directives.length === 0) directives.push('no-transform');
-  return {
-    ...(directives.length > 0 ? { 'cache-control': directives.join(', ') } : {}),
-    ...(minContext === undefined ? {} : { 'prediction-min-context': minContext }),
-    ...(ifNoneMatch === undefined ? {} : { 'if-none-match': ifNoneMatch }),
-  };
 }
 
 function answerHeaders(headers: Headers): AnswerHeaders {

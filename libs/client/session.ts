@@ -2,16 +2,18 @@
  * A session reads its own events. The token of each acknowledgement becomes the `minContext` of later reads of that
  * user. No read gets an answer from before the event, not even as `stale`.
  */
+import type { RankingCalls } from '@tandem/rankings/client';
+import type { AnyPredictors, PredictorsLike } from '@tandem/transport/predictor-types';
 import type { Client } from './create-client.ts';
 import type { PredictOptions } from './predictions.ts';
-import type { AnyPredictors, PredictorsLike } from './predictor-types.ts';
 import type { EventInput, EventResult } from './wire.ts';
 
 /** Tokens by user id, as plain data that an application can keep between requests. */
 export type ContextTokens = Readonly<Record<string, string>>;
 
 export interface Session<P extends PredictorsLike<P> = AnyPredictors>
-  extends Pick<Client<P>, 'predict' | 'rank' | 'sendEvents'> {
+  extends Pick<Client<P>, 'predict' | 'sendEvents'>,
+    RankingCalls<P> {
   /** Adds a token from outside the session. A token older than the token of the session is ignored. */
   remember(userId: string, contextToken: string): void;
   /** Drops the token of a user, for example after the problem `history_changed`: the database lost the event. */

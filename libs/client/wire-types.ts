@@ -13,11 +13,10 @@ import type { GenerationReportSchema } from '@tandem/wire/generation-report';
 import type { GenerationSchema, GenerationsSchema, RolledBackSchema } from '@tandem/wire/generations';
 import type { KeptExplanationSchema, KeptPageSchema, ReplaySchema } from '@tandem/wire/kept-explanations';
 import type { ModelDetailSchema, ModelsSchema, MovedLabelSchema } from '@tandem/wire/models';
-import type { PredictionSchema, PredictionsSchema, ReadManySchema } from '@tandem/wire/predictions';
+import type { PredictionsSchema, ReadManySchema } from '@tandem/wire/predictions';
 import type { PredictorSchema, PredictorsSchema, StableVersionsSchema } from '@tandem/wire/predictors';
 import type { ProcessesSchema } from '@tandem/wire/processes';
 import type { PushSchema } from '@tandem/wire/pushes';
-import type { RankingSchema, RankSchema } from '@tandem/wire/rankings';
 import type {
   BudgetSchema,
   RunDetailSchema,
@@ -29,15 +28,15 @@ import type {
 import type { CandidateSchema, ReadmissionSchema, ReceiptSchema, UserSchema } from '@tandem/wire/users';
 
 export type * from '@tandem/outcomes/wire-types';
+export type * from '@tandem/rankings/wire-types';
 export type * from '@tandem/rollouts/wire-types';
-export type { Problem, ProblemCode } from '@tandem/transport/wire-types';
+export type { Prediction, Problem, ProblemCode } from '@tandem/transport/wire-types';
 
 // Requests.
 export type Budget = Sent<typeof BudgetSchema>;
 export type BuildComparisonRequest = Sent<typeof CompareBuildSchema>;
 export type Event = Sent<typeof EventSchema>;
 export type Push = Sent<typeof PushSchema>;
-export type Rank = Sent<typeof RankSchema>;
 export type ReadMany = Sent<typeof ReadManySchema>;
 export type StartRun = Sent<typeof StartRunSchema>;
 
@@ -65,7 +64,6 @@ export type Model = ListModelsAnswer['models'][number];
 export type ModelDetail = Answered<typeof ModelDetailSchema>;
 export type ParityCertificate = NonNullable<ModelDetail['parity']>;
 export type MovedLabel = Answered<typeof MovedLabelSchema>;
-export type Prediction = Answered<typeof PredictionSchema>;
 export type ReadPredictionsAnswer = Answered<typeof PredictionsSchema>;
 export type Predictor = Answered<typeof PredictorSchema>;
 export type ListPredictorsAnswer = Answered<typeof PredictorsSchema>;
@@ -73,7 +71,6 @@ export type ListStableVersionsAnswer = Answered<typeof StableVersionsSchema>;
 export type StableVersion = ListStableVersionsAnswer['versions'][number];
 export type ListProcessesAnswer = Answered<typeof ProcessesSchema>;
 export type Process = ListProcessesAnswer['processes'][number];
-export type Ranking = Answered<typeof RankingSchema>;
 export type Run = Answered<typeof RunSchema>;
 export type ShowRunAnswer = Answered<typeof RunDetailSchema>;
 export type ListRunsAnswer = Answered<typeof RunPageSchema>;

@@ -1,6 +1,7 @@
 /** The read of many users of a predictor, as endpoints of the API and of extensions use it. */
-import type { FeaturesOfUsers } from '@tandem/embedded/read-users';
+
 import type { ReadResult } from '@tandem/freshness/answer';
+import type { FeaturesOfUsers } from '@tandem/reading/read-users';
 import type { WideEvent } from '@tandem/telemetry/wide-event';
 import type { HeaderOptions } from './read-options.ts';
 

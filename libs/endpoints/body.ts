@@ -1,6 +1,7 @@
 /** Reads and checks a JSON body of a known schema. A rejection names the field and the remedy. */
-import { type BodyForm, checkForm } from '@tandem/embedded/check-form';
+
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
+import { type BodyForm, checkForm } from '@tandem/reading/check-form';
 import type { Read, Schema } from '@tandem/wire/schema';
 import type { Context } from 'hono';
 import { readJson } from './json/read-json.ts';

@@ -1,8 +1,8 @@
 /** Defines an endpoint. The router, the OpenAPI document and the body parser use the same definition. */
 
 import { createRoute, type RouteConfig } from '@hono/zod-openapi';
-import type { BodyForm } from '@tandem/embedded/check-form';
 import type { ErrorCode } from '@tandem/freshness/error-codes';
+import type { BodyForm } from '@tandem/reading/check-form';
 import type { Answered, FieldsSchema, Schema } from '@tandem/wire/schema';
 import { jsonResponse } from './body.ts';
 import { refusalsIn } from './describe-problems.ts';

@@ -4,12 +4,11 @@
  */
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { Cli } from '@tandem/commands/command';
-import type { OpenObserver } from '@tandem/embedded/observe-answers';
 import type { AnswerMany } from '@tandem/endpoints/answer-many';
 import type { Endpoint, ServeOptions } from '@tandem/endpoints/endpoint';
 import type { Authority } from '@tandem/freshness/certificate';
 import type { Predictor } from '@tandem/freshness/predictor';
-import type { Registry } from '@tandem/freshness/reader';
+import type { PredictionReader, Registry } from '@tandem/freshness/reader';
 import type { KeyType } from '@tandem/freshness/user-id';
 import type { HttpServer } from '@tandem/http-server/server';
 import type { Infer } from '@tandem/inference/live/infer-request';
@@ -17,6 +16,7 @@ import type { listModelVersions, VersionQuery } from '@tandem/offline-store/mode
 import type { Pool } from '@tandem/offline-store/sql/database';
 import type { RunHints, RunStore } from '@tandem/prediction/runs/run-store';
 import type { Confirming } from '@tandem/prediction/runs/withdrawals';
+import type { OnAnswer, OpenObserver } from '@tandem/reading/observe-answers';
 import type { Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import type { WideEvent } from '@tandem/telemetry/wide-event';
@@ -124,6 +124,9 @@ export interface ApiHost {
   readonly authority: Pick<Authority, 'certify'>;
   readonly runs: RunStore;
   readonly metrics: Metrics;
+  /** Reads certified predictions. */
+  readonly readPrediction: PredictionReader;
+  readonly onAnswer: OnAnswer;
   /** Runs a call. If it withdrew predictions, resolves only once Redis has the count of withdrawals. */
   readonly confirming: Confirming;
   /** Notifies a worker of a run, within a time limit. A failure is only added to the event. */

@@ -1,7 +1,8 @@
 /**
- * The forms of bodies in the client's types, and the types of problems. A published package has no Zod: it carries the
+ * The forms of bodies in the client's types, and the types of predictions and problems. A published package has no Zod: it carries the
  * types of each `wire-types.ts` written out (`scripts/packages/client-types.ts`).
  */
+import type { PredictionSchema } from '@tandem/wire/predictions';
 import type { ProblemCodeSchema, ProblemSchema } from '@tandem/wire/problem';
 import type { Read, Schema, Sent as SentForm } from '@tandem/wire/schema';
 
@@ -10,5 +11,6 @@ type Body<T> = T extends object ? { readonly [K in keyof T]: Body<Exclude<T[K], 
 export type Sent<S extends Schema> = Body<SentForm<S>>;
 export type Answered<S extends Schema> = Body<Read<S>>;
 
+export type Prediction = Answered<typeof PredictionSchema>;
 export type Problem = Answered<typeof ProblemSchema>;
 export type ProblemCode = Answered<typeof ProblemCodeSchema>;

@@ -40,7 +40,7 @@ describe('packages', () => {
   it('has entries that exist', () => {
     const entries = PACKAGES.flatMap((plan) => [...Object.values(plan.exports), ...plan.programs]);
     for (const entry of entries) expect(readFileSync(join(root, entry), 'utf8')).not.toBe('');
-    expect(findWorkspaceFile('@tandem/embedded')).toBe('libs/embedded/create-tandem.ts');
+    expect(findWorkspaceFile('@tandem/embedded')).toBe('libs/extensions/embedded/create-tandem.ts');
     expect(findWorkspaceFile('pino')).toBeNull();
   });
 

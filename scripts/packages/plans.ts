@@ -65,6 +65,7 @@ export const PACKAGES: readonly PackagePlan[] = [
       ...exportsOf(CLIENT),
       './client-errors': 'libs/transport/client-errors.ts',
       './outcomes': 'libs/extensions/outcomes/client.ts',
+      './rankings': 'libs/extensions/rankings/client.ts',
       './retry': 'libs/transport/retry.ts',
       './rollouts': 'libs/extensions/rollouts/client.ts',
     },
@@ -76,8 +77,8 @@ export const PACKAGES: readonly PackagePlan[] = [
   {
     name: '@tandem/embedded',
     folder: 'embedded',
-    workspace: 'libs/embedded',
-    exports: { '.': 'libs/embedded/create-tandem.ts' },
+    workspace: 'libs/extensions/embedded',
+    exports: { '.': 'libs/extensions/embedded/create-tandem.ts' },
     programs: [],
     data: [LUA],
     node: '>=22.12',

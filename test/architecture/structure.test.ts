@@ -47,7 +47,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'libs/inference': ['libs/timing', 'libs/freshness', 'libs/prediction', 'libs/telemetry'],
   'libs/queue': ['libs/timing', 'libs/redis', 'libs/freshness', 'libs/prediction', 'libs/telemetry'],
   // Assembles a process that reads: an API, or an application with an embedded reader.
-  'libs/embedded': [
+  'libs/reading': [
     'libs/timing',
     'libs/freshness',
     'libs/prediction',
@@ -62,7 +62,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'libs/prediction',
     'libs/telemetry',
     'libs/wire',
-    'libs/embedded',
+    'libs/reading',
     'libs/http-server',
     'libs/offline-store',
   ],
@@ -80,7 +80,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'libs/telemetry',
     'libs/commands',
     'libs/endpoints',
-    'libs/embedded',
+    'libs/reading',
     'libs/http-server',
     'libs/inference',
     'libs/offline-store',
@@ -100,15 +100,17 @@ const mayUse: Readonly<Record<string, readonly string[]>> = {
   'libs/extensions/rollouts': ['libs/extensions/outcomes'],
 };
 
-/** The files outside extensions that name extensions: the lists of the apps, and the client. */
+/** The files that list extensions: those of the apps, of the client, and of the embedded reader. */
 const LISTS: readonly string[] = [
   'apps/api/extensions.ts',
   'apps/cli/extensions.ts',
   'apps/worker/extensions.ts',
-  'libs/embedded/create-tandem.ts',
   'libs/client/create-client.ts',
+  'libs/client/index.ts',
+  'libs/client/session.ts',
   'libs/client/wire.ts',
   'libs/client/wire-types.ts',
+  'libs/extensions/embedded/create-tandem.ts',
 ];
 
 /** The libs that may import each vendor library, so that it can be replaced in one place. */
@@ -141,7 +143,7 @@ const vendorHomes: Readonly<Record<string, readonly string[]>> = {
 const ENTRY_POINTS = [
   'libs/client/',
   'libs/client/index.ts',
-  'libs/embedded/create-tandem.ts',
+  'libs/extensions/embedded/create-tandem.ts',
   'libs/config/define-config.ts',
   // The declarations of @tandem/embedded use its types.
   'libs/telemetry/series.ts',

@@ -1,8 +1,8 @@
 /** The settings of an API. */
-import type { ReadingSettings } from '@tandem/embedded/open-reading';
-import type { Part } from '@tandem/embedded/prove-database';
 import type { Extension } from '@tandem/extension/extension';
 import type { HostRule } from '@tandem/http-server/foreign-request';
+import type { ReadingSettings } from '@tandem/reading/open-reading';
+import type { Part } from '@tandem/reading/prove-database';
 import type { KeyMode } from '../keys/choose-mode.ts';
 
 export interface ApiSettings extends Omit<ReadingSettings, 'kind' | 'live'> {

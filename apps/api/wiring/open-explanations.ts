@@ -1,6 +1,5 @@
 /** Opens the keeper of explanations, and the dependencies for showing and replaying explanations. */
 
-import type { AnswerObserver } from '@tandem/embedded/observe-answers';
 import { TandemError } from '@tandem/freshness/errors';
 import type { FeatureBatch } from '@tandem/freshness/features';
 import type { OutputTensors } from '@tandem/freshness/outputs';
@@ -11,6 +10,7 @@ import { createExplanationStore, createInputSource } from '@tandem/offline-store
 import { findProvenance } from '@tandem/offline-store/features/provenance';
 import type { StoredRegistry } from '@tandem/offline-store/models/registry';
 import { createExplanationKeeper, type ExplanationKeeper } from '@tandem/prediction/explanations/explanation-keeper';
+import type { AnswerObserver } from '@tandem/reading/observe-answers';
 import type { EventName } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';

@@ -1,10 +1,11 @@
 /** Opens access by keys: the ring, the loop that updates it, and its part of readiness. */
-import type { Part } from '@tandem/embedded/prove-database';
+
 import { type Access, createKeyedAccess, openAccess } from '@tandem/endpoints/access';
 import { readKeySnapshot } from '@tandem/offline-store/api-keys';
 import type { createPool } from '@tandem/offline-store/sql/database';
 import { pepperId } from '@tandem/prediction/keys/api-key';
 import { KeyRing } from '@tandem/prediction/keys/key-ring';
+import type { Part } from '@tandem/reading/prove-database';
 import type { Log } from '@tandem/telemetry/log';
 import type { KeyMode } from '../keys/choose-mode.ts';
 import { keepKeys } from '../keys/keep-keys.ts';

@@ -3,8 +3,8 @@
  * work that must not delay requests: model files, explanations and shadows.
  */
 import { API_CONNECTIONS } from '@tandem/config/environment/environment-sections';
-import { openReadingPools, poolOpener, roomOf, withLimit } from '@tandem/embedded/open-pools';
 import type { DatabasePaths } from '@tandem/offline-store/sql/paths';
+import { openReadingPools, poolOpener, roomOf, withLimit } from '@tandem/reading/open-pools';
 
 /** The pool for work after replies: shadows and explanations. A slow statement delays only the next one. */
 const BACKGROUND = Object.freeze({ max: 1, statementTimeoutMs: 2_000, lockTimeoutMs: 500, connectTimeoutMs: 2_500 });

@@ -1,7 +1,5 @@
 /** Opens the dependencies that write to the stores: events, erasures, generations in Redis. */
 
-import { observeEvents } from '@tandem/embedded/observe-stores';
-import type { OpenedOnline } from '@tandem/embedded/open-reading';
 import type { PredictionMemory } from '@tandem/freshness/prediction-memory';
 import type { KeyType } from '@tandem/freshness/user-id';
 import { createEventStore } from '@tandem/offline-store/events/events';
@@ -13,6 +11,8 @@ import { createHintStore } from '@tandem/online-store/overlay-store';
 import { createCount } from '@tandem/online-store/told-counts';
 import { createEraseUser } from '@tandem/prediction/erasure/erase-user';
 import type { HintStore } from '@tandem/prediction/events/events';
+import { observeEvents } from '@tandem/reading/observe-stores';
+import type { OpenedOnline } from '@tandem/reading/open-reading';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { createRecordEvents } from './record-events.ts';
 

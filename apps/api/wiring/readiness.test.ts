@@ -1,4 +1,4 @@
-import type { Part } from '@tandem/embedded/prove-database';
+import type { Part } from '@tandem/reading/prove-database';
 import { describe, expect, it, vi } from 'vitest';
 import { createReadiness } from './readiness.ts';
 

@@ -2,14 +2,15 @@
  * Decides whether this process should receive requests, from the state of each part that it depends on. Parts are
  * checked concurrently, each within a time limit, and once for all concurrent callers.
  */
-import type { KeptModels } from '@tandem/embedded/keep-loaded';
-import type { Part } from '@tandem/embedded/prove-database';
+
 import type { Authority } from '@tandem/freshness/certificate';
 import { isTandemError } from '@tandem/freshness/errors';
 import type { InferencePool } from '@tandem/inference/live/pool';
 import { type createPool, query } from '@tandem/offline-store/sql/database';
 import { schemaState } from '@tandem/offline-store/sql/migrate';
 import type { OnlineConnection } from '@tandem/online-store/connection';
+import type { KeptModels } from '@tandem/reading/keep-loaded';
+import type { Part } from '@tandem/reading/prove-database';
 import { within } from '@tandem/timing/within';
 
 export interface Readiness {

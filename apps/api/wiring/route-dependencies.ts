@@ -1,11 +1,12 @@
 /** The dependencies of all routes, which apps/api/dependencies.ts builds. Each route takes those that it uses. */
-import type { Reading } from '@tandem/embedded/open-reading';
+
 import type { LiveFailureLog } from '@tandem/endpoints/live-failure-log';
 import type { ApiHost, RoutesPart } from '@tandem/extension/extension';
 import type { StoredPredictions } from '@tandem/freshness/stored-prediction';
 import type { KeyType } from '@tandem/freshness/user-id';
 import type { Infer } from '@tandem/inference/live/infer-request';
 import type { ExplanationKeeper } from '@tandem/prediction/explanations/explanation-keeper';
+import type { Reading } from '@tandem/reading/open-reading';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import type { openExplanations } from './open-explanations.ts';
 import type { openModels } from './open-models.ts';

@@ -4,10 +4,10 @@ import { reportNothing } from '@tandem/admission/report-progress';
 import { type Cli, type CommonOptions, createCommand, parseShare } from '@tandem/commands/command';
 import { findDatabaseUrls, modelMemoryMb, withDatabases } from '@tandem/commands/environment';
 import { usageError } from '@tandem/commands/failure';
+import { renderOutputs, renderValue } from '@tandem/commands/output/answer';
 import { presentFindings } from '@tandem/commands/output/finding';
 import { createProgressReporter } from '@tandem/commands/output/progress';
 import { duration, printable, renderFields } from '@tandem/commands/output/text';
-import { renderOutputs, renderValue } from '../output/answer.ts';
 import type { GoldenRequest } from './judge-golden.ts';
 import type { Sample } from './predict-sample.ts';
 

@@ -1,8 +1,9 @@
 /** Renders an explanation: the answer, the certificate, the stored predictions, and the features of the model. */
 import type { Candidate, ExplainedFeature, Explanation } from '@tandem/client/wire';
 import type { Paint } from '@tandem/commands/command';
+import { reasonText, renderOutputs, renderValue } from '@tandem/commands/output/answer';
 import { duration, moment, printable, renderFields, renderTable, right } from '@tandem/commands/output/text';
-import { reasonText, renderOrigin, renderOutputs, renderValue } from '../output/answer.ts';
+import { renderOrigin } from './render-origin.ts';
 
 const STATES: Readonly<Record<Candidate['state'], string>> = {
   fresh: 'fresh: no later event concerns this predictor, and it is not expired',

@@ -1,8 +1,9 @@
 /** Renders kept answers: a list, one answer with its inputs, and the result of a replay. */
 import type { KeptExplanation, Replay } from '@tandem/client/explanations';
 import type { Paint, Tone } from '@tandem/commands/command';
+import { answerFields, renderOutputs, renderValue } from '@tandem/commands/output/answer';
 import { moment, printable, renderFields, renderTable, right } from '@tandem/commands/output/text';
-import { answerFields, renderOrigin, renderOutputs, renderValue } from '../output/answer.ts';
+import { renderOrigin } from './render-origin.ts';
 
 const NO_INPUTS = {
   no_row: 'the feature source had no row of the user',

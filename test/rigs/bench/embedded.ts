@@ -1,5 +1,5 @@
 /**
- * Compares reads in an application's own process (libs/embedded) with the same reads over HTTP. Both are certified, with 64 in
+ * Compares reads in an application's own process (libs/extensions/embedded) with the same reads over HTTP. Both are certified, with 64 in
  * progress: uniform users without predictions in memory, and users by Zipf's law with the default memory.
  *
  * Then compares inference of one row at a time with a child that receives the features and only runs the model. Tandem

@@ -1,5 +1,5 @@
 /** A kept explanation, and the result of its replay, in the wire format. */
-import { predictionView } from '@tandem/embedded/prediction-view';
+
 import { TandemError } from '@tandem/freshness/errors';
 import { isUuid } from '@tandem/freshness/user-id';
 import {
@@ -8,6 +8,7 @@ import {
   type KeptExplanation,
   type KeptFeature,
 } from '@tandem/prediction/explanations/kept-explanation';
+import { predictionView } from '@tandem/reading/prediction-view';
 import type { KeptExplanationView, ReplayView } from '@tandem/wire/kept-explanations';
 import { answerValueView } from '../models/model-view.ts';
 import type { Replay } from './replay-kept.ts';

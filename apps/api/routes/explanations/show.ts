@@ -1,12 +1,12 @@
 /** GET /v1/users/{userId}/explanations/{predictor}: explains the answer that the user gets now. */
 
-import { predictionView } from '@tandem/embedded/prediction-view';
 import { cacheStatus } from '@tandem/endpoints/caching';
 import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { toProblem } from '@tandem/endpoints/problem';
 import { requirePredictor } from '@tandem/endpoints/require-predictor';
 import { TandemError } from '@tandem/freshness/errors';
 import { userIdProblem } from '@tandem/freshness/user-id';
+import { predictionView } from '@tandem/reading/prediction-view';
 import { EXPLANATION_EXAMPLE, ExplanationSchema, type ExplanationView } from '@tandem/wire/explanations';
 import { ExplanationPath } from '@tandem/wire/parameters';
 import { candidatesView } from '../users/find-candidates.ts';

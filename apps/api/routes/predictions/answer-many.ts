@@ -1,14 +1,14 @@
 /**
  * Answers many users of a predictor at once, each with a prediction or an error, in the order of the request, and logs
- * the call. It extends the embedded read of many users (`@tandem/embedded/read-users`) with the caller's headers.
+ * the call. It extends the read of many users (`@tandem/reading/read-users`) with the caller's headers.
  */
 
-import { createReadUsers } from '@tandem/embedded/read-users';
 import type { AnswerMany } from '@tandem/endpoints/answer-many';
 import { optionsFor } from '@tandem/endpoints/read-options';
 import type { ReadResult } from '@tandem/freshness/answer';
 import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { ReadTimes } from '@tandem/freshness/read-options';
+import { createReadUsers } from '@tandem/reading/read-users';
 import type { OpenedDependencies } from '../../wiring/route-dependencies.ts';
 
 export function createAnswerMany(dependencies: OpenedDependencies): AnswerMany {

@@ -1,7 +1,8 @@
 /** Renders a prediction in the wire format. */
-import { predictionView } from '@tandem/embedded/prediction-view';
+
 import { weakETag } from '@tandem/endpoints/caching';
 import type { Answer, AnswerFrame, Rendering } from '@tandem/freshness/answer';
+import { predictionView } from '@tandem/reading/prediction-view';
 
 // Renders the entity tag and the JSON of an answer. The texts are cached with the prediction in memory: until the
 // user's context or the assignment changes, only the age differs. Rendering would cost about 4 µs of the 40 µs of a

@@ -3,7 +3,6 @@
  * Each store is asked once for each hundred users.
  */
 import { setImmediate } from 'node:timers/promises';
-import { predictionView } from '@tandem/embedded/prediction-view';
 import { parseBody } from '@tandem/endpoints/body';
 import { patienceOf } from '@tandem/endpoints/caller-patience';
 import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
@@ -12,6 +11,7 @@ import { MIN_CONTEXT, readOptions, tokenOfOneUser } from '@tandem/endpoints/read
 import type { ReadResult } from '@tandem/freshness/answer';
 import { TandemError } from '@tandem/freshness/errors';
 import { userIdProblem } from '@tandem/freshness/user-id';
+import { predictionView } from '@tandem/reading/prediction-view';
 import { PredictorPath } from '@tandem/wire/parameters';
 import {
   MAX_USERS,

@@ -5,7 +5,6 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createRoute } from '@hono/zod-openapi';
-import { createPredictionCount } from '@tandem/embedded/prediction-view';
 import type { Caller } from '@tandem/endpoints/access';
 import { cacheStatus, checkIfMatch, matchesETag } from '@tandem/endpoints/caching';
 import { problems } from '@tandem/endpoints/describe-problems';
@@ -19,6 +18,7 @@ import type { ReadTimes } from '@tandem/freshness/read-options';
 import { userIdProblem } from '@tandem/freshness/user-id';
 import type { RequestHead } from '@tandem/http-server/foreign-request';
 import { type Reply, responseOf } from '@tandem/http-server/reply';
+import { createPredictionCount } from '@tandem/reading/prediction-view';
 import type { WideEvent } from '@tandem/telemetry/wide-event';
 import { PredictionPath } from '@tandem/wire/parameters';
 import { PREDICTION_EXAMPLE, PredictionHeaders, PredictionSchema, ReadHeaders } from '@tandem/wire/predictions';

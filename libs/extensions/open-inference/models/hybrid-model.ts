@@ -3,7 +3,7 @@
  * /v1/predictions/{predictor}` as tensors. Each field of the prediction is an output. The outputs `tandem.…` give the
  * provenance of each prediction.
  */
-import { predictionView } from '@tandem/embedded/prediction-view';
+
 import type { AnswerMany } from '@tandem/endpoints/answer-many';
 import { problemType } from '@tandem/endpoints/problem';
 import { MIN_CONTEXT, readOptions, tokenOfOneUser } from '@tandem/endpoints/read-options';
@@ -12,6 +12,7 @@ import { callerGone, invalidInput, TandemError } from '@tandem/freshness/errors'
 import type { OutputField, PredictionValue, TensorType } from '@tandem/freshness/predictor';
 import { holdsNumber } from '@tandem/freshness/tensor-ranges';
 import type { TensorData, WireTensor } from '@tandem/inference/process/protocol';
+import { predictionView } from '@tandem/reading/prediction-view';
 import type { PredictionView } from '@tandem/wire/predictions';
 import { MAX_USERS } from '@tandem/wire/predictions';
 import { allocate } from '../messages/binary-data.ts';

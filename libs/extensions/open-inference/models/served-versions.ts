@@ -1,5 +1,4 @@
 /** Finds the model versions that raw inference may run: those of a predictor's arms. */
-import { createKnownAssignments } from '@tandem/embedded/known-assignments';
 import type { ApiHost } from '@tandem/extension/extension';
 import type { Certificate } from '@tandem/freshness/certificate';
 import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
@@ -7,6 +6,7 @@ import type { ModelInput, ModelVersion, OutputField, Predictor } from '@tandem/f
 import { wantedBy } from '@tandem/inference/live/infer-request';
 import { columnWidth, isTensorType } from '@tandem/prediction/models/input-fit';
 import { type DescribedTensor, isFixed } from '@tandem/prediction/models/verification';
+import { createKnownAssignments } from '@tandem/reading/known-assignments';
 import { IdleCache } from '@tandem/timing/idle-cache';
 import type { TensorMetadata } from '../messages/messages.ts';
 

@@ -1,6 +1,5 @@
 /** POST /v2/models/{model}/infer, with or without /versions/{version}: infers tensors or predicts users. */
 
-import { checkForm } from '@tandem/embedded/check-form';
 import { readBody, refuseContentEncoding, requireMediaType } from '@tandem/endpoints/body';
 import { patienceOf } from '@tandem/endpoints/caller-patience';
 import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
@@ -9,6 +8,7 @@ import type { Endpoint } from '@tandem/endpoints/endpoint';
 import { readJson } from '@tandem/endpoints/json/read-json';
 import type { ErrorCode } from '@tandem/freshness/error-codes';
 import { TandemError } from '@tandem/freshness/errors';
+import { checkForm } from '@tandem/reading/check-form';
 import type { Context } from 'hono';
 import { JSON_LENGTH_HEADER, readHttpRequest, renderHttpAnswer } from '../messages/http-message.ts';
 import { MODEL_SCOPES } from '../models/open-model.ts';

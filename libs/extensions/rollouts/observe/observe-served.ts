@@ -1,6 +1,6 @@
 /** Counts the answers of rollouts, flushed every few seconds. */
 import { randomUUID } from 'node:crypto';
-import type { AnswerObserver, ReadingHost } from '@tandem/embedded/observe-answers';
+import type { AnswerObserver, ReadingHost } from '@tandem/reading/observe-answers';
 import { raising } from '@tandem/telemetry/sampled-stats';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
 import { createServedReads } from '../rules/count-served-reads.ts';

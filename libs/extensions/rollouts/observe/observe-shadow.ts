@@ -3,11 +3,11 @@
  * are opened when a shadow starts.
  */
 import { randomUUID } from 'node:crypto';
-import type { AnswerObserver, ReadingHost } from '@tandem/embedded/observe-answers';
 import { TandemError } from '@tandem/freshness/errors';
 import { createIdleScorer } from '@tandem/inference/live/idle-scorer';
 import { createInferencePool } from '@tandem/inference/live/pool';
 import { createFeatureSource } from '@tandem/offline-store/features/features';
+import type { AnswerObserver, ReadingHost } from '@tandem/reading/observe-answers';
 import type { EventName, Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';

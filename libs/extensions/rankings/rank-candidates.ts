@@ -7,11 +7,11 @@ import { invalidInput, isTransient, TandemError } from '@tandem/freshness/errors
 import type { ModelVersion, OutputField, PredictionValue, Predictor } from '@tandem/freshness/predictor';
 import type { ReadOptions, ReadTimes, RequestRead } from '@tandem/freshness/read-options';
 import { userIdProblem } from '@tandem/freshness/user-id';
+import { createPredictionCount, predictionView } from '@tandem/reading/prediction-view';
+import type { ReadUsersDependencies } from '@tandem/reading/read-users';
 import type { Metrics } from '@tandem/telemetry/metrics';
-import type { RankingView, RankSchema } from '@tandem/wire/rankings';
 import type { Read } from '@tandem/wire/schema';
-import { createPredictionCount, predictionView } from './prediction-view.ts';
-import type { ReadUsersDependencies } from './read-users.ts';
+import type { RankingView, RankSchema } from './wire.ts';
 
 interface RankDependencies extends Pick<ReadUsersDependencies, 'readPrediction' | 'onAnswer'> {
   readonly metrics: ReadUsersDependencies['metrics'] & Pick<Metrics, 'rankedCandidates'>;

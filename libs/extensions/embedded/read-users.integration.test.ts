@@ -1,8 +1,8 @@
 import { createPredictionWorld, PREDICTOR, type PredictionWorld } from '@tandem/prediction/prediction-world.fixture';
+import { createReadUsers } from '@tandem/reading/read-users';
 import { createMetrics } from '@tandem/telemetry/metrics';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { OF_MANY, optionsOf, usersOf } from './read-demand.ts';
-import { createReadUsers } from './read-users.ts';
 
 let world: PredictionWorld;
 beforeAll(async () => {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createTestApi, type TestApi } from '../../api.fixture.ts';
-import { createCheckoutApi } from '../../checkout.fixture.ts';
+import { createTestApi, type TestApi } from '../../../../apps/api/api.fixture.ts';
+import { createCheckoutApi } from '../../../../apps/api/checkout.fixture.ts';
 
 const path = '/v1/rankings/checkout';
 let api: TestApi;

@@ -1,8 +1,9 @@
 /** Rankings: the candidates of one call for one user, ordered by an output of the prediction. */
+
+import { OutputsSchema, PREDICTION_EXAMPLE, PredictionSchema, RequestFeaturesSchema } from '@tandem/wire/predictions';
+import { ProblemSchema } from '@tandem/wire/problem';
+import type { Answered } from '@tandem/wire/schema';
 import { z } from 'zod';
-import { OutputsSchema, PREDICTION_EXAMPLE, PredictionSchema, RequestFeaturesSchema } from './predictions.ts';
-import { ProblemSchema } from './problem.ts';
-import type { Answered } from './schema.ts';
 
 export const MAX_CANDIDATES = 500;
 const MAX_ID = 256;

@@ -1,5 +1,5 @@
 /** POST /v1/rankings/{predictor}: ranks the candidates of the request by predictions for one user. */
-import { createRankCandidates } from '@tandem/embedded/rank-candidates';
+
 import { parseBody } from '@tandem/endpoints/body';
 import { patienceOf } from '@tandem/endpoints/caller-patience';
 import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
@@ -7,23 +7,17 @@ import { LIVE_PROBLEMS } from '@tandem/endpoints/describe-problems';
 import { toProblem } from '@tandem/endpoints/problem';
 import { optionsFor, readOptions } from '@tandem/endpoints/read-options';
 import { requirePredictor } from '@tandem/endpoints/require-predictor';
+import type { ApiHost } from '@tandem/extension/extension';
 import type { ReadTimes } from '@tandem/freshness/read-options';
 import { PredictorPath } from '@tandem/wire/parameters';
-import {
-  MAX_CANDIDATES,
-  RANK_EXAMPLE,
-  RANKING_EXAMPLE,
-  RankHeaders,
-  RankingSchema,
-  RankSchema,
-} from '@tandem/wire/rankings';
-import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
+import { createRankCandidates } from '../rank-candidates.ts';
+import { MAX_CANDIDATES, RANK_EXAMPLE, RANKING_EXAMPLE, RankHeaders, RankingSchema, RankSchema } from '../wire.ts';
 
 const BODY = { schema: RankSchema, example: RANK_EXAMPLE };
 
-export function rank(dependencies: RouteDependencies) {
-  const { registry } = dependencies;
-  const rankCandidates = createRankCandidates(dependencies);
+export function rank(host: ApiHost) {
+  const { registry } = host;
+  const rankCandidates = createRankCandidates(host);
   return defineEndpoint({
     operationId: 'rank',
     method: 'post',

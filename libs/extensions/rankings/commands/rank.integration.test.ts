@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import type { Input } from '@tandem/commands/command';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { TestApi } from '../api/api.fixture.ts';
-import { CHECKOUT_REQUEST, createCheckoutApi } from '../api/checkout.fixture.ts';
-import { type RunningServer, startServer } from '../api/server.ts';
-import { run } from './program.fixture.ts';
+import type { TestApi } from '../../../../apps/api/api.fixture.ts';
+import { CHECKOUT_REQUEST, createCheckoutApi } from '../../../../apps/api/checkout.fixture.ts';
+import { type RunningServer, startServer } from '../../../../apps/api/server.ts';
+import { run } from '../../../../apps/cli/program.fixture.ts';
 
 /** The request features, with an amount that may be NaN. The model returns the amount, and NaN is not a prediction. */
 const REQUEST = CHECKOUT_REQUEST.map((column) =>

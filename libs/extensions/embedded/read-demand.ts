@@ -4,23 +4,19 @@
 import { invalidInput } from '@tandem/freshness/errors';
 import { PLAIN_READ, type ReadOptions, type RequestFeatures } from '@tandem/freshness/read-options';
 import { parseContextToken } from '@tandem/prediction/events/events';
-import type { FeaturesOfUsers } from './read-users.ts';
+import type { FeaturesOfUsers } from '@tandem/reading/read-users';
 
 /** Demands on a read of one user. All are optional, and ages are in seconds. */
-export interface ReadDemand extends RankDemand {
-  /**
-   * Values of the predictor's request features. With them, the user is inferred for this call, and nothing is stored.
-   */
-  readonly features?: RequestFeatures;
-}
-
-/** Demands on a ranking. */
-export interface RankDemand extends ManyDemand {
+export interface ReadDemand extends ManyDemand {
   /**
    * The `contextToken` of an event's acknowledgement. Accepts only a prediction computed from that context or a newer
    * one.
    */
   readonly minContext?: string;
+  /**
+   * Values of the predictor's request features. With them, the user is inferred for this call, and nothing is stored.
+   */
+  readonly features?: RequestFeatures;
 }
 
 /** Demands on a read of several users. */
@@ -47,8 +43,7 @@ export const OF_MANY = [
   'maxAge',
   'maxStale',
 ] as const satisfies readonly (keyof ManyDemand)[];
-export const OF_RANKING = [...OF_MANY, 'minContext'] as const satisfies readonly (keyof RankDemand)[];
-export const OF_ONE = [...OF_RANKING, 'features'] as const satisfies readonly (keyof ReadDemand)[];
+export const OF_ONE = [...OF_MANY, 'minContext', 'features'] as const satisfies readonly (keyof ReadDemand)[];
 
 /**
  * Returns the demands of a caller as options of the reader. Throws `invalid_input`, naming the option.

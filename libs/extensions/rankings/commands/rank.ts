@@ -2,14 +2,14 @@
 import { createReadStream } from 'node:fs';
 import { resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
-import type { RankInput } from '@tandem/client/predictions';
-import type { Ranking } from '@tandem/client/wire';
 import { type Cli, createApiCommand, given, type Paint, parseWhole, present } from '@tandem/commands/command';
+import { connectApi } from '@tandem/commands/environment';
 import { CommandFailure, unreadable, usageError } from '@tandem/commands/failure';
+import { answerFields, renderValue } from '@tandem/commands/output/answer';
 import { printable, renderFields, renderTable, right } from '@tandem/commands/output/text';
-import { MAX_CANDIDATES } from '@tandem/wire/rankings';
-import { connect } from './client/connect.ts';
-import { answerFields, renderValue } from './output/answer.ts';
+import { type RankInput, rankingCalls } from '../client.ts';
+import { MAX_CANDIDATES } from '../wire.ts';
+import type { Ranking } from '../wire-types.ts';
 
 export function rankCommand(cli: Cli) {
   return createApiCommand({
@@ -39,7 +39,7 @@ Exit codes: 0 if all are ranked; 1 if a candidate is not ranked or the request f
         ...given({ by, limit, itemsAsOf }),
       };
       const demands = { signal: cli.signal, ...given({ minContext }) };
-      const ranking = await connect(cli, options).rank(predictor, input, demands);
+      const ranking = await rankingCalls(connectApi(cli, options)).rank(predictor, input, demands);
       present(cli, options, ranking, () => renderRanking(ranking, cli.paint));
       if (ranking.refused.length > 0) throw new CommandFailure('', { presented: true });
     });

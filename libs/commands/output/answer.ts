@@ -1,15 +1,33 @@
 /** Renders answers: the prediction first, then its source and reason. */
-import type { KeptFeature } from '@tandem/client/explanations';
-import type { Answered, ManyResult } from '@tandem/client/predictions';
-import type { PredictionAnswer, Source } from '@tandem/client/wire';
-import type { Paint, Tone } from '@tandem/commands/command';
-import { duration, moment, printable, renderFields, renderTable, right } from '@tandem/commands/output/text';
-import { REASONS } from '@tandem/freshness/reasons';
 
-const SOURCE_TONES: Readonly<Record<Source, Tone>> = { batch: 'good', live: 'good', stale: 'warn', default: 'warn' };
+import { REASONS } from '@tandem/freshness/reasons';
+import type { Prediction, Problem } from '@tandem/transport/wire-types';
+import type { Paint, Tone } from '../command.ts';
+import { duration, moment, printable, renderFields, renderTable, right } from './text.ts';
+
+const SOURCE_TONES: Readonly<Record<Prediction['source'], Tone>> = {
+  batch: 'good',
+  live: 'good',
+  stale: 'warn',
+  default: 'warn',
+};
+
+/** An answer with the headers that a command shows. */
+interface Answered {
+  readonly answer: Prediction;
+  readonly etag: string | null;
+  readonly cacheStatus: string | null;
+}
+
+/** The result of one user in a read of many. */
+interface ManyResult {
+  readonly userId: string;
+  readonly answer: Prediction | null;
+  readonly problem: Pick<Problem, 'detail'> | null;
+}
 
 /** Returns the text of an answer's reason. */
-export function reasonText({ source, reason }: Pick<PredictionAnswer, 'source' | 'reason'>): string {
+export function reasonText({ source, reason }: Pick<Prediction, 'source' | 'reason'>): string {
   if (source === 'stale' && reason === 'missing') return 'the feature query has no row for this user any more';
   return REASONS[reason]?.text ?? '';
 }
@@ -19,7 +37,7 @@ export function renderAnswer({ answer, etag, cacheStatus }: Answered, paint: Pai
 }
 
 /** Returns the fields of an answer, by name. */
-export function answerFields(answer: PredictionAnswer, paint: Paint): [name: string, value: string][] {
+export function answerFields(answer: Prediction, paint: Paint): [name: string, value: string][] {
   const { computedAt, ageSeconds } = answer;
   return [
     ...outputsOf(answer.prediction).map(([name, value]): [string, string] => [name, paint('strong', value)]),
@@ -35,11 +53,7 @@ export function answerFields(answer: PredictionAnswer, paint: Paint): [name: str
   ];
 }
 
-function contextOf({
-  contextVersion,
-  lastConcerningVersion: last,
-  predictedFromContextVersion: from,
-}: PredictionAnswer) {
+function contextOf({ contextVersion, lastConcerningVersion: last, predictedFromContextVersion: from }: Prediction) {
   const concerning =
     last === null || last === contextVersion ? '' : `; the last version that concerns this predictor is ${last}`;
   return `version ${contextVersion ?? 'unknown'}, predicted from ${from ?? 'none'}${concerning}`;
@@ -79,27 +93,21 @@ export function renderValue(value: unknown): string {
 }
 
 /** Returns the outputs of a prediction on one line: `score 0.42, segment loyal`. */
-export function renderOutputs(prediction: PredictionAnswer['prediction']): string {
+export function renderOutputs(prediction: Prediction['prediction']): string {
   return outputsOf(prediction)
     .map(([name, value]) => `${name} ${value}`)
     .join(', ');
 }
 
-/** Returns where the value of a feature comes from. */
-export function renderOrigin({ event, from }: Pick<KeptFeature, 'event' | 'from'>): string {
-  if (event === undefined) return from;
-  return `event ${printable(event.id)} of ${printable(event.source)}, accepted ${moment(event.acceptedAt)} UTC`;
-}
-
-function outputsOf(prediction: PredictionAnswer['prediction']): [string, string][] {
+function outputsOf(prediction: Prediction['prediction']): [string, string][] {
   return Object.entries(prediction).map(([name, value]) => [printable(name), renderValue(value)]);
 }
 
-function versionOf({ modelVersion, variant, generation }: PredictionAnswer): string {
+function versionOf({ modelVersion, variant, generation }: Prediction): string {
   return `version ${modelVersion} (${variant})${generation === null ? '' : `, generation ${generation}`}`;
 }
 
-function reasonWords(answer: PredictionAnswer): string {
+function reasonWords(answer: Prediction): string {
   const words = reasonText(answer);
   return words === '' ? '' : `: ${words}`;
 }

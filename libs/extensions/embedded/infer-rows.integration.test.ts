@@ -1,9 +1,9 @@
 import type { Predictor } from '@tandem/freshness/predictor';
 import { createInferencePool } from '@tandem/inference/live/pool';
 import { createPredictionWorld, PREDICTOR, type PredictionWorld } from '@tandem/prediction/prediction-world.fixture';
+import { createKnownAssignments } from '@tandem/reading/known-assignments';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createInferRows } from './infer-rows.ts';
-import { createKnownAssignments } from './known-assignments.ts';
 
 let world: PredictionWorld;
 beforeAll(async () => {

@@ -12,7 +12,7 @@ import { valuesOf } from '@tandem/freshness/request-features';
 import { asFailure, failureOf } from '@tandem/prediction/live/live-failures';
 import { scoreIsolating } from '@tandem/prediction/scoring/isolate-poison';
 import type { Scorer } from '@tandem/prediction/scoring/scoring';
-import type { KnownAssignments } from './known-assignments.ts';
+import type { KnownAssignments } from '@tandem/reading/known-assignments';
 
 /** The features of one row, by name: the columns of the query, and the request features. */
 export interface GivenRow {

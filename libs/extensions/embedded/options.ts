@@ -8,8 +8,8 @@ import {
   LIVE_QUEUE_USERS,
   LIVE_RUN_USERS,
 } from '@tandem/prediction/models/model-limits';
+import { LEAST_CONNECTIONS } from '@tandem/reading/open-pools';
 import type { LogLevel } from '@tandem/telemetry/log';
-import { LEAST_CONNECTIONS } from './open-pools.ts';
 
 export interface TandemOptions {
   /**

@@ -6,46 +6,45 @@ import type { ReadResult } from '@tandem/freshness/answer';
 import { isTandemError, notFound, TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';
 import { assertMigrated } from '@tandem/offline-store/sql/assert-migrated';
+import { type AskedRanking, checkRanking } from '@tandem/rankings/check-ranking';
+import { createRankCandidates, type RankCandidates, type Ranking } from '@tandem/rankings/rank-candidates';
+import { createKnownAssignments } from '@tandem/reading/known-assignments';
+import { openReadingPools } from '@tandem/reading/open-pools';
+import { closeOpened, type Opened, openReading, type Reading } from '@tandem/reading/open-reading';
+import { predictionView } from '@tandem/reading/prediction-view';
+import { assertLogins, proveDatabase } from '@tandem/reading/prove-database';
+import { type AskedUsers, createReadUsers, type ReadUsers } from '@tandem/reading/read-users';
 import { observers } from '@tandem/rollouts/observe/observe';
 import { countWarnings } from '@tandem/telemetry/counted-log';
 import { createLog, type Log, silentLog } from '@tandem/telemetry/log';
 import { createMetrics, type Metrics } from '@tandem/telemetry/metrics';
 import { MAX_USERS, type PredictionView } from '@tandem/wire/predictions';
-import { RANK_EXAMPLE, RankSchema } from '@tandem/wire/rankings';
-import type { Sent } from '@tandem/wire/schema';
-import { ARGUMENT, checkForm } from './check-form.ts';
 import { createInferRows, type GivenRow, type InferRows, type Inferred } from './infer-rows.ts';
-import { createKnownAssignments } from './known-assignments.ts';
-import { openReadingPools } from './open-pools.ts';
-import { closeOpened, type Opened, openReading, type Reading } from './open-reading.ts';
 import { type CheckedOptions, checkOptions, type TandemOptions } from './options.ts';
-import { predictionView } from './prediction-view.ts';
-import { assertLogins, proveDatabase } from './prove-database.ts';
-import { createRankCandidates, type RankCandidates, type Ranking } from './rank-candidates.ts';
 import {
   copyOf,
   type ManyDemand,
   OF_MANY,
   OF_ONE,
-  OF_RANKING,
   optionsOf,
-  type RankDemand,
   type ReadDemand,
   requestOfOne,
   type UserWithFeatures,
   usersOf,
 } from './read-demand.ts';
-import { type AskedUsers, createReadUsers, type ReadUsers } from './read-users.ts';
 
 export { isTandemError, TandemError } from '@tandem/freshness/errors';
+export type { AskedRanking } from '@tandem/rankings/check-ranking';
+export type { Ranking } from '@tandem/rankings/rank-candidates';
 export type { PredictionView as Prediction } from '@tandem/wire/predictions';
 export type { GivenRow, Inferred } from './infer-rows.ts';
 export type { TandemOptions } from './options.ts';
-export type { Ranking } from './rank-candidates.ts';
-export type { ManyDemand, RankDemand, ReadDemand, UserWithFeatures } from './read-demand.ts';
+export type { ManyDemand, ReadDemand, UserWithFeatures } from './read-demand.ts';
 
-/** A ranking request, as for `POST /v1/rankings/{predictor}`: user, candidates, and the output to rank by. */
-export type AskedRanking = Sent<typeof RankSchema>;
+/** Demands on a ranking. */
+export type RankDemand = Omit<ReadDemand, 'features'>;
+
+const OF_RANKING = OF_ONE.filter((name) => name !== 'features');
 
 export interface Tandem {
   /**
@@ -181,7 +180,7 @@ class EmbeddedTandem implements Tandem {
 
   async rank(name: string, asked: AskedRanking, demand?: RankDemand): Promise<Ranking> {
     const options = optionsOf(demand, OF_RANKING);
-    const checked = checkForm({ schema: RankSchema, example: RANK_EXAMPLE }, asked, ARGUMENT);
+    const checked = checkRanking(asked);
     return this.#during(name, (predictor) => this.#rankCandidates(predictor, checked, options));
   }
 

@@ -10,10 +10,10 @@ import { createServerConnection } from '@tandem/online-store/connection';
 import { createKeys } from '@tandem/online-store/keys';
 import { createMarkMemory } from '@tandem/online-store/mark-memory';
 import { createOnlinePredictions } from '@tandem/online-store/predictions';
+import { assignmentOf, type OwnRedis, startOwnRedis } from '@tandem/online-store/redis.fixture';
 import { createLog } from '@tandem/telemetry/log';
 import { cloneDatabase } from '@tandem/testing/databases';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
-import { assignmentOf, type OwnRedis, startOwnRedis } from '../online-store/redis.fixture.ts';
 import { openLossNotice } from './open-loss-notice.ts';
 
 const PATIENT = { timeout: 20_000 };

@@ -1,19 +1,11 @@
-import type { Answered } from '@tandem/client/predictions';
-import type { PredictionAnswer } from '@tandem/client/wire';
-import { plain } from '@tandem/commands/command';
+import type { Prediction } from '@tandem/transport/wire-types';
 import { PREDICTION_EXAMPLE } from '@tandem/wire/predictions';
 import { expect, test } from 'vitest';
+import { plain } from '../command.ts';
 import { renderAnswer, renderManyAnswers } from './answer.ts';
 
-const answer: PredictionAnswer = { ...PREDICTION_EXAMPLE, prediction: { score: 0.831, segment: ['a', 'b'] } };
-const answered: Answered = {
-  notModified: false,
-  answer,
-  etag: 'W/"abc"',
-  cacheStatus: 'tandem; hit',
-  age: 31_842,
-  serverTiming: null,
-};
+const answer: Prediction = { ...PREDICTION_EXAMPLE, prediction: { score: 0.831, segment: ['a', 'b'] } };
+const answered = { answer, etag: 'W/"abc"', cacheStatus: 'tandem; hit' };
 
 test('an answer shows the prediction first, then its source', () => {
   expect(renderAnswer(answered, plain)).toEqual([
