@@ -1,5 +1,5 @@
 /** Compares the answers of an optimised build with those of its parent, for the same users. */
-import { logLoss } from '@tandem/experiment/value/quality';
+import { logLoss } from '@tandem/experiment/estimates/log-loss';
 import type { DecisionPolicy, OutputField } from '@tandem/freshness/predictor';
 import type { AnswerValue } from '../models/verification.ts';
 import { type Interval, wilsonInterval } from '../shadow/wilson.ts';

@@ -9,7 +9,7 @@ import type { ResolvedPredictor } from '@tandem/config/predictor/resolve-predict
 import type { OutputField } from '@tandem/freshness/predictor';
 import { namesWithoutDefault } from '@tandem/freshness/request-features';
 import { withOpenModel } from '@tandem/inference/admission/check-model';
-import type { FeatureRow } from '@tandem/prediction/value/value-history';
+import type { FeatureRow } from '../value-history.ts';
 
 interface LoadedPredictor {
   readonly file: string;
