@@ -3,5 +3,6 @@ import type { Extension } from '@tandem/extension/extension';
 import { outcomes } from '@tandem/outcomes/extension';
 import { rankings } from '@tandem/rankings/extension';
 import { rollouts } from '@tandem/rollouts/extension';
+import { value } from '@tandem/value/extension';
 
-export const EXTENSIONS: readonly Extension[] = [outcomes, rankings, rollouts];
+export const EXTENSIONS: readonly Extension[] = [outcomes, rankings, rollouts, value];

@@ -29,7 +29,6 @@ import { unwatchCommand, watchCommand } from './sources/commands.ts';
 import { typesCommand } from './types/commands.ts';
 import { upCommand } from './up/commands.ts';
 import { userCommands } from './users.ts';
-import { valueCommand } from './value/commands.ts';
 import { versionCommands } from './versions.ts';
 import { workerCommand } from './worker/commands.ts';
 
@@ -61,7 +60,6 @@ const COMMANDS: readonly ((cli: Cli) => CommandUnknownOpts)[] = [
   processCommands,
   userCommands,
   versionCommands,
-  valueCommand,
   explanationCommands,
   auditCommands,
   keyCommands,

@@ -31,7 +31,7 @@ export type RequestPredictorName<P extends PredictorsLike<P>> = {
 }[PredictorName<P>];
 
 /** A prediction with the predictor's own outputs. */
-export interface TypedPrediction<N extends string, Outputs> extends Omit<Prediction, 'predictor' | 'prediction'> {
+interface TypedPrediction<N extends string, Outputs> extends Omit<Prediction, 'predictor' | 'prediction'> {
   readonly predictor: N;
   readonly prediction: Outputs;
 }

@@ -7,6 +7,7 @@ import { type CheckedPredictor, settingProblem } from '@tandem/admission/judge-p
 import { type ReportProgress, reportNothing } from '@tandem/admission/report-progress';
 import type { Pool } from '@tandem/admission/sample-users';
 import { isTooSlow } from '@tandem/admission/slow-statement';
+import { versionOf } from '@tandem/admission/with-scorer';
 import type { Databases } from '@tandem/commands/environment';
 import { type Finding, failed, ofPredictor, ok, type Subject, warning } from '@tandem/commands/output/finding';
 import { count, counted, duration } from '@tandem/commands/output/text';
@@ -36,7 +37,6 @@ import { watchRequests } from '../sources/watch-table.ts';
 import { countUnscorable } from './count-unscorable.ts';
 import { describeModel } from './describe-model.ts';
 import { judgeProbabilities, judgeReadTime, predictSample, type Sample } from './predict-sample.ts';
-import { versionOf } from './with-scorer.ts';
 
 const DUPLICATES_SHOWN = 5;
 /** Time limit in ms for reading the ids of all users, when check looks for a user that makes the query fail. */

@@ -4,6 +4,7 @@
  */
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import type { Pool } from '@tandem/admission/sample-users';
+import { withScorer } from '@tandem/admission/with-scorer';
 import { isTandemError } from '@tandem/freshness/errors';
 import { type FeatureBatch, scorableRows } from '@tandem/freshness/features';
 import { decodeOutputs } from '@tandem/freshness/outputs';
@@ -13,7 +14,6 @@ import { createFeatureSource } from '@tandem/offline-store/features/features';
 import { scoreIsolating } from '@tandem/prediction/scoring/isolate-poison';
 import { findOrder } from './find-order.ts';
 import type { Golden, GoldenUser } from './read-golden.ts';
-import { withScorer } from './with-scorer.ts';
 
 /** A value that differs from the expected value. */
 export interface Difference {

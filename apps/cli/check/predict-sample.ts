@@ -5,6 +5,7 @@
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import type { Pool, SlowUsers } from '@tandem/admission/sample-users';
 import { isTooSlow } from '@tandem/admission/slow-statement';
+import { versionOf, withScorer } from '@tandem/admission/with-scorer';
 import { explainFailure } from '@tandem/commands/failure';
 import { type Finding, failed, warning } from '@tandem/commands/output/finding';
 import { counted, duration } from '@tandem/commands/output/text';
@@ -15,7 +16,6 @@ import type { Prediction } from '@tandem/freshness/predictor';
 import { namesWithoutDefault } from '@tandem/freshness/request-features';
 import { withTrialRequests } from '@tandem/inference/tensors/made-up-rows';
 import { findProvenance } from '@tandem/offline-store/features/provenance';
-import { versionOf, withScorer } from './with-scorer.ts';
 
 export interface Sample {
   readonly predictor: string;

@@ -1,7 +1,7 @@
 /** Draws a profile as an SVG: throughput against p99, with a point for each measured setting. */
 
+import { fixed, INK, niceCeiling, type Scale, svgDocument, svgRule, svgText } from '@tandem/commands/output/svg';
 import { count, counted, wrap } from '@tandem/commands/output/text';
-import { fixed, INK, niceCeiling, type Scale, svgDocument, svgRule, svgText } from '@tandem/experiment/value/svg';
 import { isSameSetting } from '@tandem/prediction/profile/settings';
 import type { ProfileFigures, ProfileReport } from './profile-report.ts';
 import { conclusions } from './render-profile.ts';

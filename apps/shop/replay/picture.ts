@@ -1,6 +1,6 @@
 /** Draws a replay as an SVG with three panels: live share by day, latency by source, and change of log-loss. */
-import { FAINT, fixed, INK, niceCeiling, svgDocument, svgRule, svgText } from '@tandem/experiment/value/svg';
-import type { Estimate } from '@tandem/experiment/value/user-bootstrap';
+import { FAINT, fixed, INK, niceCeiling, svgDocument, svgRule, svgText } from '@tandem/commands/output/svg';
+import type { Estimate } from '@tandem/experiment/estimates/user-bootstrap';
 import type { OccasionResult } from './scorecard.ts';
 
 export interface DayShares {

@@ -1,5 +1,5 @@
 /** Reports the result of a replay: a table in the terminal, and a picture. */
-import type { Estimate } from '@tandem/experiment/value/user-bootstrap';
+import type { Estimate } from '@tandem/experiment/estimates/user-bootstrap';
 import { drawReplay, type Latencies } from './picture.ts';
 import type { ReplayOptions, ReplayResult } from './replay-history.ts';
 import { type OccasionResult, quantile, summarize } from './scorecard.ts';

@@ -1,4 +1,4 @@
-import { logLoss } from '@tandem/experiment/value/quality';
+import { logLoss } from '@tandem/experiment/estimates/log-loss';
 import { describe, expect, it } from 'vitest';
 import { quantile, type Reading, summarize } from './scorecard.ts';
 

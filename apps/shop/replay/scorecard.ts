@@ -2,8 +2,8 @@
  * Evaluates the reads of a replay: the sources of the answers, their latency, and how well they predicted the
  * purchases, compared with batch-only answers.
  */
-import { logLoss } from '@tandem/experiment/value/quality';
-import { addRead, type Estimate, estimate, meanOf, newUserSums } from '@tandem/experiment/value/user-bootstrap';
+import { logLoss } from '@tandem/experiment/estimates/log-loss';
+import { addRead, type Estimate, estimate, meanOf, newUserSums } from '@tandem/experiment/estimates/user-bootstrap';
 
 export type Occasion = 'daily' | 'after purchase';
 

@@ -2,8 +2,8 @@
  * Measures the versions by the outcomes of their answers, in weeks that no version was trained on. All versions answer
  * for the same customers on the same days, so differences are paired, and intervals are by customer.
  */
-import { logLoss } from '@tandem/experiment/value/quality';
-import type { Estimate } from '@tandem/experiment/value/user-bootstrap';
+import { logLoss } from '@tandem/experiment/estimates/log-loss';
+import type { Estimate } from '@tandem/experiment/estimates/user-bootstrap';
 import { poolOf, scoresOf } from '@tandem/inference/live/toy-predictor.fixture';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { loadHistory } from '../load-history.ts';

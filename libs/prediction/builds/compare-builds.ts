@@ -1,7 +1,7 @@
 /** Compares the answers of an optimised build with those of its parent, for the same users. */
 
 import { type Interval, wilsonInterval } from '@tandem/experiment/distributions/wilson';
-import { logLoss } from '@tandem/experiment/value/quality';
+import { logLoss } from '@tandem/experiment/estimates/log-loss';
 import type { DecisionPolicy, OutputField } from '@tandem/freshness/predictor';
 import type { AnswerValue } from '../models/verification.ts';
 

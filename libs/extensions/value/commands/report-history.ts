@@ -1,6 +1,7 @@
 /** Scores the contexts of a history with the model of the config, and reports the value of each way of serving. */
 
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
+import { withScorer } from '@tandem/admission/with-scorer';
 import { CommandFailure } from '@tandem/commands/failure';
 import { count } from '@tandem/commands/output/text';
 import type { FeatureBatch } from '@tandem/freshness/features';
@@ -8,10 +9,9 @@ import { decodeOutputs } from '@tandem/freshness/outputs';
 import type { FeatureColumn, OutputField, PredictionValue } from '@tandem/freshness/predictor';
 import { withRequestDefaults } from '@tandem/freshness/request-features';
 import { scoreIsolating } from '@tandem/prediction/scoring/isolate-poison';
-import { type Judge, judgeChances, judgeLists, type Predicted } from '@tandem/prediction/value/judges';
-import type { ValueHistory } from '@tandem/prediction/value/value-history';
-import { planValue, reportValue, scorableReads, type ValueReport } from '@tandem/prediction/value/value-report';
-import { withScorer } from '../check/with-scorer.ts';
+import { type Judge, judgeChances, judgeLists, type Predicted } from '../judges.ts';
+import type { ValueHistory } from '../value-history.ts';
+import { planValue, reportValue, scorableReads, type ValueReport } from '../value-report.ts';
 import { definePredictor, judgedOutput, loadPredictor } from './define-predictor.ts';
 
 /** A history and its origin. */

@@ -5,13 +5,13 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Estimate } from '@tandem/experiment/value/user-bootstrap';
-import type { ValueReport } from '@tandem/prediction/value/value-report';
+import type { Estimate } from '@tandem/experiment/estimates/user-bootstrap';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { run } from '../cli/program.fixture.ts';
-import { feedHistory } from './feed-history.ts';
-import { MODEL_FILE, offerModel } from './offer-model.ts';
-import { trueGain } from './truth.fixture.ts';
+import { run } from '../../../../apps/cli/program.fixture.ts';
+import { feedHistory } from '../../../../apps/feed/feed-history.ts';
+import { MODEL_FILE, offerModel } from '../../../../apps/feed/offer-model.ts';
+import { trueGain } from '../../../../apps/feed/truth.fixture.ts';
+import type { ValueReport } from '../value-report.ts';
 
 let folder: string;
 let text: string;
@@ -20,7 +20,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'tandem feed-'));
   text = [...feedHistory({ seed: 1 })].join('\n');
   await writeFile(join(folder, 'h.ndjson'), text);
-  const config = fileURLToPath(new URL('.', import.meta.url));
+  const config = fileURLToPath(new URL('../../../../apps/feed/', import.meta.url));
   const { out, err } = await run(['value', 'offer', '--config', config, '--history', 'h.ndjson', '--json'], {
     cwd: folder,
   });

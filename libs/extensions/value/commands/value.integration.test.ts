@@ -2,7 +2,7 @@
 import { linearModel, rootModel } from '@tandem/testing/onnx-models';
 import { FLOAT, graph, model, node, value } from '@tandem/testing/onnx-writer';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { createPlace, type Place } from '../init/strangers-table.fixture.ts';
+import { createPlace, type Place } from '../../../../apps/cli/init/strangers-table.fixture.ts';
 
 // Each command starts processes that import the config and load the model, which takes time.
 vi.setConfig({ testTimeout: 120_000 });

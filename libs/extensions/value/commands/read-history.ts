@@ -5,7 +5,7 @@
 
 import { CommandFailure } from '@tandem/commands/failure';
 import { lineFailure, readLines } from '@tandem/commands/read-text-file';
-import type { FeatureRow, Outcome, Step, ValueHistory } from '@tandem/prediction/value/value-history';
+import type { FeatureRow, Outcome, Step, ValueHistory } from '../value-history.ts';
 
 const FORMAT = 'tandem-value-1';
 const FORM = 'docs/value.md describes the lines of a history';

@@ -4,7 +4,11 @@
  * both have the same context version. Otherwise they are unknown, and the event is assumed to have come just before the
  * later answer.
  */
-import { isOfSameContext, type KeptExplanation, type KeptInputs } from '../explanations/kept-explanation.ts';
+import {
+  isOfSameContext,
+  type KeptExplanation,
+  type KeptInputs,
+} from '@tandem/prediction/explanations/kept-explanation';
 import type { FeatureRow, Outcome, Step, ValueHistory } from './value-history.ts';
 
 /** The assumed duration of a run. */

@@ -1,5 +1,5 @@
+import type { KeptExplanation } from '@tandem/prediction/explanations/kept-explanation';
 import { describe, expect, it } from 'vitest';
-import type { KeptExplanation } from '../explanations/kept-explanation.ts';
 import { historyOfAnswers, type LoggedParts } from './logged-history.ts';
 
 const HOUR = 3_600_000;

@@ -4,8 +4,6 @@
  * paired.
  */
 
-import type { Interval } from '@tandem/experiment/distributions/wilson';
-import { areaUnderCurve, calibrationBins, calibrationError, type ScoredReads } from '@tandem/experiment/value/quality';
 import {
   addRead,
   type Estimate,
@@ -14,11 +12,12 @@ import {
   meanOf,
   newUserSums,
   type UserSums,
-} from '@tandem/experiment/value/user-bootstrap';
+} from '@tandem/experiment/estimates/user-bootstrap';
 import { ageFigures, sumByAge } from './age-curve.ts';
 import type { Judge } from './judges.ts';
+import { areaUnderCurve, calibrationBins, calibrationError, type ScoredReads } from './quality.ts';
 import { answerReads, type ServingPolicy } from './serving-policies.ts';
-import { gainBounds } from './unknown-outcomes.ts';
+import { type Bounds, gainBounds } from './unknown-outcomes.ts';
 import type { ValueHistory } from './value-history.ts';
 
 const RESAMPLES = 1_000;
@@ -34,7 +33,7 @@ export interface Gain {
   /** The gain; positive if the hybrid is better. The intervals of all cadences hold together. */
   readonly change: Estimate;
   /** The least and the greatest gain that unknown outcomes permit, on all reads; null if all outcomes are known. */
-  readonly bounds: Interval | null;
+  readonly bounds: Bounds | null;
   /** The finding; `unknown` if there are not enough users. */
   readonly verdict: 'gain' | 'none' | 'loss' | 'unknown';
 }

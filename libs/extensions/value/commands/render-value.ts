@@ -1,10 +1,10 @@
 /** Renders a value report: the findings, then the quality and cost of each way of serving, then the quality by age. */
 
 import { count, counted, moment, renderTable, right, wrap } from '@tandem/commands/output/text';
-import type { Estimate } from '@tandem/experiment/value/user-bootstrap';
-import type { AgeFigures } from '@tandem/prediction/value/age-curve';
-import type { PolicyFigures, ValueReport } from '@tandem/prediction/value/value-report';
+import type { Estimate } from '@tandem/experiment/estimates/user-bootstrap';
 import { formatDuration } from '@tandem/wire/durations';
+import type { AgeFigures } from '../age-curve.ts';
+import type { PolicyFigures, ValueReport } from '../value-report.ts';
 import { conclusionsOf, figure, measureOf } from './conclusions.ts';
 
 const WIDTH = 110;

@@ -6,7 +6,7 @@ import {
   meanOf,
   newUserSums,
   type UserSums,
-} from '@tandem/experiment/value/user-bootstrap';
+} from '@tandem/experiment/estimates/user-bootstrap';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;

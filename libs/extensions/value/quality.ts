@@ -1,14 +1,5 @@
-/** Measures how well predictions match outcomes: log-loss, area under the ROC curve, calibration, hit rate. */
-import type { Statistic } from './user-bootstrap.ts';
-
-/** The least distance of a probability from 0 and 1, since a wrong 0 or 1 would have an infinite log-loss. */
-const LEAST_PROBABILITY = 1e-7;
-
-/** Returns the log-loss: minus the logarithm of the probability that the score gave to the outcome. */
-export function logLoss(score: number, happened: boolean): number {
-  const probability = Math.min(1 - LEAST_PROBABILITY, Math.max(LEAST_PROBABILITY, score));
-  return -Math.log(happened ? probability : 1 - probability);
-}
+/** Measures how well predictions match outcomes: the area under the ROC curve, and calibration. */
+import type { Statistic } from '@tandem/experiment/estimates/user-bootstrap';
 
 /** Scored reads in parallel arrays; users are numbered from 0. */
 export interface ScoredReads {

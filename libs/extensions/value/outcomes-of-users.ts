@@ -1,8 +1,6 @@
 /** Reads the outcomes of users for reports on kept answers. */
-import type { UserOutcome } from '@tandem/prediction/value/logged-history';
-
-import { textArray } from '../certificate/certificate-statement.ts';
-import { type Db, query, queryOne } from '../sql/database.ts';
+import { type Db, query, queryOne } from '@tandem/offline-store/sql/database';
+import type { UserOutcome } from './logged-history.ts';
 
 interface OutcomeQuery {
   readonly userIds: readonly string[];
@@ -17,7 +15,7 @@ export function outcomesOfUsers(db: Db, { userIds, name, isPrefix, since }: Outc
   return query<UserOutcome>(db, {
     text: `select user_id as "userId", name, value, time from tandem.outcomes
       where user_id = any($1::text[]) and time >= $4 and (name = $2 or ($3 and starts_with(name, $2))) order by time`,
-    values: [textArray(userIds), name, isPrefix, since],
+    values: [userIds, name, isPrefix, since],
   });
 }
 

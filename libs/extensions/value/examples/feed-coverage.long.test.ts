@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { readHistory } from '../cli/value/read-history.ts';
-import { reportHistory } from '../cli/value/report-history.ts';
-import { feedHistory } from './feed-history.ts';
-import { trueGain } from './truth.fixture.ts';
+import { feedHistory } from '../../../../apps/feed/feed-history.ts';
+import { trueGain } from '../../../../apps/feed/truth.fixture.ts';
+import { readHistory } from '../commands/read-history.ts';
+import { reportHistory } from '../commands/report-history.ts';
 
 const USERS = 300;
 const CADENCES = [3_600_000, 86_400_000];
@@ -27,7 +27,13 @@ test('the interval contains the true gain for at least 90 of 100 seeds', { timeo
     await writeFile(file, [...feedHistory({ seed, users: USERS })].join('\n'));
     const source = { ...(await readHistory(file)), notes: [] };
     const { gains } = await reportHistory(source, {
-      ...{ predictor: 'offer', config: fileURLToPath(new URL('.', import.meta.url)), output: undefined, top: 10, seed },
+      ...{
+        predictor: 'offer',
+        config: fileURLToPath(new URL('../../../../apps/feed/', import.meta.url)),
+        output: undefined,
+        top: 10,
+        seed,
+      },
       ...{ cadencesMs: CADENCES, memoryLimitMb: 512 },
     });
     gains.forEach(({ change }, i) => {

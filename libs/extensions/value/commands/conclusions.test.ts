@@ -1,5 +1,5 @@
-import type { Gain, ValueReport } from '@tandem/prediction/value/value-report';
 import { expect, test } from 'vitest';
+import type { Gain, ValueReport } from '../value-report.ts';
 import { conclusionsOf } from './conclusions.ts';
 
 const HOUR_MS = 3_600_000;

@@ -1,4 +1,4 @@
 /** Tests the whole history. */
-import { testValueOfLast } from './value-history.fixture.ts';
+import { testValueOfLast } from './shop.fixture.ts';
 
 testValueOfLast(153, 1_000);

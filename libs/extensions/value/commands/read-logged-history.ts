@@ -3,10 +3,10 @@
 import { CommandFailure } from '@tandem/commands/failure';
 import { count, moment, printable } from '@tandem/commands/output/text';
 import { createExplanationStore } from '@tandem/offline-store/explanations/kept-explanations';
-import { findRunSize, outcomesOfUsers } from '@tandem/offline-store/explanations/outcomes-of-users';
 import type { createPool } from '@tandem/offline-store/sql/database';
 import type { KeptExplanation } from '@tandem/prediction/explanations/kept-explanation';
-import { historyOfAnswers, type LoggedHistory } from '@tandem/prediction/value/logged-history';
+import { historyOfAnswers, type LoggedHistory } from '../logged-history.ts';
+import { findRunSize, outcomesOfUsers } from '../outcomes-of-users.ts';
 import type { ValueSource } from './report-history.ts';
 
 type Pool = ReturnType<typeof createPool>;

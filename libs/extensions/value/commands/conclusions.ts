@@ -1,6 +1,7 @@
 /** Renders a value report as sentences. */
-import type { Gain, PolicyFigures, ValueReport } from '@tandem/prediction/value/value-report';
+
 import { formatDuration } from '@tandem/wire/durations';
+import type { Gain, PolicyFigures, ValueReport } from '../value-report.ts';
 
 /** Returns the findings of the report: first the conclusion, then a sentence for each cadence. */
 export function conclusionsOf(report: ValueReport): string[] {

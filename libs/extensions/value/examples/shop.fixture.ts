@@ -3,16 +3,16 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { ValueReport } from '@tandem/prediction/value/value-report';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { run } from '../../cli/program.fixture.ts';
-import { loadHistory } from '../load-history.ts';
-import { addDays } from '../purchases-after.ts';
-import { createShopDatabase, type ShopDatabase } from '../shop-database.fixture.ts';
-import { defaultPeriod } from './replay-history.ts';
-import { valueHistory } from './value-history.ts';
+import { run } from '../../../../apps/cli/program.fixture.ts';
+import { loadHistory } from '../../../../apps/shop/load-history.ts';
+import { addDays } from '../../../../apps/shop/purchases-after.ts';
+import { defaultPeriod } from '../../../../apps/shop/replay/replay-history.ts';
+import { valueHistory } from '../../../../apps/shop/replay/value-history.ts';
+import { createShopDatabase, type ShopDatabase } from '../../../../apps/shop/shop-database.fixture.ts';
+import type { ValueReport } from '../value-report.ts';
 
-const SHOP = fileURLToPath(new URL('..', import.meta.url));
+const SHOP = fileURLToPath(new URL('../../../../apps/shop/', import.meta.url));
 
 const { to } = defaultPeriod;
 

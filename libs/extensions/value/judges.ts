@@ -2,7 +2,7 @@
  * Judges predictions by their outcomes: a probability by log-loss, a list by whether the outcome is among its first
  * items.
  */
-import { logLoss } from '@tandem/experiment/value/quality';
+import { logLoss } from '@tandem/experiment/estimates/log-loss';
 import type { OutputField, PredictionValue } from '@tandem/freshness/predictor';
 import type { KnownOutcome } from './value-history.ts';
 

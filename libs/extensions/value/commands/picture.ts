@@ -1,6 +1,5 @@
 /** Draws a value report as an SVG: quality against cost, and quality by the age of the context. */
 
-import { wrap } from '@tandem/commands/output/text';
 import {
   FAINT,
   type Frame,
@@ -11,10 +10,11 @@ import {
   svgDocument,
   svgRule,
   svgText,
-} from '@tandem/experiment/value/svg';
-import type { Estimate } from '@tandem/experiment/value/user-bootstrap';
-import type { PolicyFigures, ValueReport } from '@tandem/prediction/value/value-report';
+} from '@tandem/commands/output/svg';
+import { wrap } from '@tandem/commands/output/text';
+import type { Estimate } from '@tandem/experiment/estimates/user-bootstrap';
 import { formatDuration } from '@tandem/wire/durations';
+import type { PolicyFigures, ValueReport } from '../value-report.ts';
 import { conclusionsOf, measureOf, signed } from './conclusions.ts';
 import { ageText } from './render-value.ts';
 

@@ -1,7 +1,8 @@
 /** Runs the model of a checked config in a separate process. */
-import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
+
 import { type ModelVersion, modelVersionId } from '@tandem/freshness/predictor';
 import { createInferencePool, type InferencePool } from '@tandem/inference/live/pool';
+import type { CheckedPredictor } from './judge-predictor.ts';
 
 /** Returns the model version that would be served after the adoption. It has no number yet. */
 export function versionOf({ definition }: Pick<CheckedPredictor, 'definition'>): ModelVersion {

@@ -8,7 +8,7 @@ import { loadConfig } from '@tandem/config/predictor/load-config';
 import type { OutputField } from '@tandem/freshness/predictor';
 import { namesWithoutDefault } from '@tandem/freshness/request-features';
 import { withOpenModel } from '@tandem/inference/admission/check-model';
-import type { FeatureRow } from '@tandem/prediction/value/value-history';
+import type { FeatureRow } from '../value-history.ts';
 
 type LoadedPredictor = Awaited<ReturnType<typeof loadPredictor>>;
 
