@@ -10,13 +10,16 @@ import { startPostgres } from '@tandem/local-servers/postgres';
 import { createPool, type Db, query } from '@tandem/offline-store/sql/database';
 import { migrate } from '@tandem/offline-store/sql/migrate';
 
-const STORE = new URL('../libs/offline-store/', import.meta.url);
-const FILE = new URL('sql/database-schema.ts', STORE);
+const root = join(import.meta.dirname, '..');
+const FILE = join(root, 'libs/offline-store/sql/database-schema.ts');
 
 /** Returns the tables that typed statements name. The other tables are used by plain SQL only, which needs no types. */
 function typedTables(): readonly string[] {
-  const sources = globSync('**/*.ts', { cwd: STORE, exclude: ['sql/database-schema.ts', '**/*.test.ts'] });
-  const texts = sources.map((path) => readFileSync(new URL(path, STORE), 'utf8'));
+  const sources = globSync('libs/{offline-store,extensions}/**/*.ts', {
+    cwd: root,
+    exclude: ['**/database-schema.ts', '**/*.test.ts'],
+  });
+  const texts = sources.map((path) => readFileSync(join(root, path), 'utf8'));
   return [
     ...new Set(
       texts.flatMap((text) => [...text.matchAll(/'tandem\.(\w+)(?: as \w+)?'/g)].map(([, name = '']) => name)),
@@ -53,12 +56,9 @@ export const DRIVER_TYPES: Readonly<Record<string, string>> = {
 /** Types of columns that the Postgres catalog does not know, and the modules that export these types. */
 const COLUMN_TYPES: Readonly<Record<string, { readonly type: string; readonly from?: string }>> = {
   'api_keys.scopes': { type: 'Scope[]', from: '@tandem/prediction/keys/api-key' },
-  'arm_counts.counts': { type: 'ArmCounts', from: '@tandem/prediction/rollouts/arm-counts' },
-  'arm_counts.source': { type: 'ServedSource', from: '@tandem/prediction/rollouts/exposures' },
+  'arm_counts.counts': { type: 'object' },
   'audit.action': { type: 'AuditAction', from: './audit.ts' },
   'audit.detail': { type: 'Record<string, unknown>' },
-  'exposure_counts.source': { type: 'ServedSource', from: '@tandem/prediction/rollouts/exposures' },
-  'exposures.source': { type: 'ServedSource', from: '@tandem/prediction/rollouts/exposures' },
   // Rows of older releases lack `lastConcerningVersion`.
   'kept_explanations.answer': {
     type: "Omit<ServedAnswer, 'lastConcerningVersion'> & Partial<ServedAnswer>",
@@ -69,13 +69,13 @@ const COLUMN_TYPES: Readonly<Record<string, { readonly type: string; readonly fr
     from: '@tandem/prediction/explanations/kept-explanation',
   },
   'model_versions.definition': { type: 'ModelDefinition', from: '@tandem/freshness/predictor' },
-  'outcome_passes.counted': { type: 'OutcomeSums[]', from: '@tandem/prediction/rollouts/outcomes' },
-  'outcome_passes.sums': { type: 'OutcomeSums[]', from: '@tandem/prediction/rollouts/outcomes' },
+  'outcome_passes.counted': { type: 'object[]' },
+  'outcome_passes.sums': { type: 'object[]' },
   'predictors.policy': { type: 'Policy', from: '@tandem/freshness/predictor' },
-  'rollout_checks.figures': { type: 'Judgement', from: '@tandem/experiment/verdict/rollout-figures' },
+  'rollout_checks.figures': { type: 'object' },
   'rollouts.plan': { type: 'RolloutPlan', from: '@tandem/freshness/rollout' },
   'runs.budget': { type: 'Budget', from: '@tandem/prediction/runs/budget' },
-  'shadow_counts.counts': { type: 'ShadowCounts', from: '@tandem/prediction/shadow/shadow-counts' },
+  'shadow_counts.counts': { type: 'object' },
   'user_contexts.features': { type: 'ContextFeatures', from: '@tandem/freshness/features' },
 };
 

@@ -17,9 +17,9 @@ import { createServerConnection } from '@tandem/online-store/connection';
 import { createErasures } from '@tandem/online-store/erasures';
 import { createCount } from '@tandem/online-store/told-counts';
 import { createKeepErased } from '@tandem/prediction/erasure/keep-erased';
-import { createKeepWithdrawals } from '@tandem/prediction/rollouts/withdrawals';
 import { scoredUsers } from '@tandem/prediction/runs/scored-users';
 import { planNow, publishNow } from '@tandem/prediction/runs/steps.fixture';
+import { createKeepWithdrawals } from '@tandem/prediction/runs/withdrawals';
 import { silentLog } from '@tandem/telemetry/log';
 import { createMetrics } from '@tandem/telemetry/metrics';
 import { cloneDatabase } from '@tandem/testing/databases';
@@ -84,7 +84,9 @@ export async function createTestApi(
   freshness: Partial<FreshnessPolicy> = {},
   redisUrl: string = inject('redisUrl'),
   answerCache = { megabytes: 0 },
-  more: Partial<Pick<ApiSettings, 'keys' | 'keysEveryMs' | 'log' | 'logShare' | 'parts' | 'shadow' | 'uploads'>> = {},
+  more: Partial<
+    Pick<ApiSettings, 'keys' | 'keysEveryMs' | 'log' | 'logShare' | 'extensions' | 'observers' | 'parts' | 'uploads'>
+  > = {},
   before: DatabaseBefore = {},
 ): Promise<TestApi> {
   const database = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));

@@ -1,5 +1,6 @@
 /** The HTTP application: every endpoint at its path, and an answer for unknown paths. Starts nothing. */
 import { OpenAPIHono } from '@hono/zod-openapi';
+import type { RefusalForm } from '@tandem/endpoints/describe-problems';
 import { type Endpoint, honoPath, type ServeOptions, serveEndpoint } from '@tandem/endpoints/endpoint';
 import { type HttpProblem, problemResponse, toProblem } from '@tandem/endpoints/problem';
 import { TandemError } from '@tandem/freshness/errors';
@@ -58,14 +59,18 @@ export function mount(endpoints: readonly Endpoint[], options: ServeOptions) {
 
 type Refuse = (path: string, problem: HttpProblem) => Response;
 
-/**
- * Returns a function that renders the rejection of a path without an endpoint. If the Open Inference Protocol is
- * served, rejections under /v2 have its form.
- */
+/** Returns a function that renders the rejection of a path without an endpoint, in the form of the endpoints there. */
 function refusalsBeside(endpoints: readonly Endpoint[]): Refuse {
-  const inference = endpoints.find(({ route }) => route.path === '/v2')?.refusals;
-  return (path, problem) =>
-    inference && /^\/v2(\/|$)/.test(path) ? inference.respond(problem) : problemResponse(problem);
+  const forms = formsOf(endpoints);
+  return (path, problem) => {
+    const form = forms.find(({ below }) => path === below || path.startsWith(`${below}/`));
+    return form ? form.respond(problem) : problemResponse(problem);
+  };
+}
+
+/** Returns the forms of rejections other than problem documents. */
+function formsOf(endpoints: readonly Endpoint[]): readonly RefusalForm[] {
+  return [...new Set(endpoints.flatMap(({ refusals }) => refusals ?? []))];
 }
 
 /** Answers unknown paths, and known paths with other methods. A separate router keeps the main router small. */
@@ -89,11 +94,12 @@ function otherMethods(endpoints: readonly Endpoint[], refuse: Refuse): Hono {
       return refuse(req.path, toProblem(error, new URL(req.url).pathname));
     });
   }
-  app.notFound(({ req }) => refuse(req.path, toProblem(noSuchPath(req.path), new URL(req.url).pathname)));
+  const prefixes = ['/v1/', ...formsOf(endpoints).map(({ below }) => `${below}/`)];
+  app.notFound(({ req }) => refuse(req.path, toProblem(noSuchPath(req.path, prefixes), new URL(req.url).pathname)));
   return app;
 }
 
-function noSuchPath(path: string): TandemError {
+function noSuchPath(path: string, prefixes: readonly string[]): TandemError {
   if (path === '/metrics') {
     return new TandemError('no_such_path', 'This port does not serve metrics.', {
       remedy:
@@ -101,7 +107,6 @@ function noSuchPath(path: string): TandemError {
     });
   }
   return new TandemError('no_such_path', 'This path does not exist.', {
-    remedy:
-      'check the spelling of the path, including /v1/ or /v2/; GET /docs lists all paths, and GET /openapi.json has them for programs',
+    remedy: `check the spelling of the path, including ${prefixes.join(' or ')}; GET /docs lists all paths, and GET /openapi.json has them for programs`,
   });
 }

@@ -29,11 +29,6 @@ export function connectionLimit(children = 1, limits = readLimits()): number {
   return Math.min(MOST, Math.max(LEAST, Number(files) - OTHER_FILES - (children + OTHER_CHILDREN) * FILES_A_CHILD));
 }
 
-/** Returns the share of the process's connections for gRPC. It is small, because one connection carries many calls. */
-export function grpcConnectionLimit(connections: number): number {
-  return Math.max(1, Math.min(FEW, connections >> 2));
-}
-
 /**
  * Returns the most users that may wait for a live answer. If the process has few connections, waiting requests must
  * leave some for probes and for requests that can be answered at once.

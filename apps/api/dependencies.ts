@@ -1,24 +1,29 @@
 /** Builds all dependencies of the API, and closes them in reverse order. */
 
-import { closeOpened, type Opened, openReading, type Reading } from '@tandem/embedded/open-reading';
+import { closeOpened, type Opened, openReading } from '@tandem/embedded/open-reading';
 import { type Part, proveDatabase } from '@tandem/embedded/prove-database';
 import { createLiveFailureLog } from '@tandem/endpoints/live-failure-log';
 import { createRefusalLog } from '@tandem/endpoints/refusal-log';
+import { loadParts } from '@tandem/extension/load-parts';
+import type { Predictor } from '@tandem/freshness/predictor';
 import { findSettings } from '@tandem/offline-store/sql/settings';
 import { createQueue, type Queue } from '@tandem/queue/enqueue';
 import { countWarnings } from '@tandem/telemetry/counted-log';
 import { sampledMetrics } from '@tandem/telemetry/sampled-stats';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
+import type { WideEvent } from '@tandem/telemetry/wide-event';
 import type { AppDependencies } from './app.ts';
-import { loadRoutes } from './extensions.ts';
+import { EXTENSIONS } from './extensions.ts';
+import { requireKnown } from './routes/explanations/explain.ts';
+import { createAnswerMany } from './routes/predictions/answer-many.ts';
+import { hintWorker } from './routes/runs/run-view.ts';
 import { apiSamples, openWorkSignal } from './wiring/api-samples.ts';
 import type { ApiSettings } from './wiring/api-settings.ts';
-import { openExplanationKeeper, openExplanations } from './wiring/open-explanations.ts';
+import { observeForKeeper, openExplanationKeeper, openExplanations } from './wiring/open-explanations.ts';
 import { openKeys } from './wiring/open-keys.ts';
 import { openModels } from './wiring/open-models.ts';
 import { type ApiPools, openPools } from './wiring/open-pools.ts';
 import { openRuns } from './wiring/open-runs.ts';
-import { openShadow } from './wiring/open-shadow.ts';
 import { openOnlineWriting, openUsers, openWriting } from './wiring/open-writing.ts';
 import {
   createReadiness,
@@ -26,6 +31,7 @@ import {
   type ReadinessChecker,
   type ReadinessPartsDependencies,
 } from './wiring/readiness.ts';
+import type { OpenedDependencies } from './wiring/route-dependencies.ts';
 
 export type ApiDependencies = Awaited<ReturnType<typeof createDependencies>>;
 
@@ -38,35 +44,42 @@ export async function createDependencies(settings: ApiSettings) {
   const close = () => closeOpened(opened);
   try {
     const log = countWarnings(settings.log, settings.metrics);
-    return { app: await build({ ...settings, log }, opened), close };
+    const app = await build({ ...settings, log }, opened);
+    return { app: { ...app, ...sharedCalls(app) }, close };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-async function build(settings: ApiSettings, opened: Opened): Promise<AppDependencies> {
+function sharedCalls(app: OpenedDependencies) {
+  return {
+    answerMany: createAnswerMany(app),
+    hintRun: (runId: string, event: WideEvent) => hintWorker(app, runId, event),
+    requireKnown: (predictor: Predictor, userId: string) => requireKnown(app, predictor, userId),
+  };
+}
+
+async function build(settings: ApiSettings, opened: Opened): Promise<OpenedDependencies<AppDependencies>> {
   const { log, metrics, servesMetrics, isOurHost, logShare = LOG_SHARE, parts = [] } = settings;
   const queue = await openQueue(settings, opened);
   const pools = await openProvedPools(settings, opened);
-  const reading = await openReading({ ...settings, kind: 'api', live: 'any' }, pools, opened);
+  const { explanationKeeper, ...reading } = await openAnswering(settings, pools, opened);
   const { pool, features } = pools;
-  const { registry, authority, offline, scorer, kept, memory, losses, readPrediction, servedReads, readCounts } =
-    reading;
+  const { registry, authority, offline, scorer, kept, memory, losses, readPrediction, onAnswer } = reading;
   const { connection, online } = reading.redis;
   const writing = openOnlineWriting(reading.redis);
   const keys = await openKeys(settings.keys ?? null, pools.vital, log, settings.keysEveryMs);
   opened.push(() => keys.close());
   const checked = [...pools.proved, ...parts, ...keys.parts];
-  const extensions = await loadRoutes();
-  const listeners = { servedReads, readCounts, ...openListeners(settings, pools, reading, opened) };
+  const extensions = await loadParts(settings.extensions ?? EXTENSIONS, 'routes');
   const keyType = async () => (await registry.predictors())[0]?.keyType ?? (await findSettings(pool)).keyType;
   return {
     log,
     metrics: sampledMetrics(metrics, 'api', {
       ...{ scorer, pool, features, isOnlineOpen: () => connection.isOpen() },
       samples: apiSamples(metrics, {
-        ...{ ...listeners, remembered: memory.size, overlayWritesDropped: reading.keeper.dropped },
+        ...{ answers: reading.answerSamples, remembered: memory.size, overlayWritesDropped: reading.keeper.dropped },
         workSignal: openWorkSignal(pool, writing.loader, settings.runDeadlineMs),
       }),
     }),
@@ -74,7 +87,7 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
     access: keys.access,
     refusalLog: createRefusalLog({ logShare, random: Math.random }),
     liveFailureLog: createLiveFailureLog(),
-    ...{ extensions, readPrediction, registry, authority, online, offline, ...listeners },
+    ...{ extensions, readPrediction, registry, authority, online, offline, onAnswer, explanationKeeper },
     infer: (request) => scorer.infer(request),
     ...openWriting({ pool, keyType, hints: writing.hints, metrics, limitMs: settings.limitMs }),
     ...openUsers(pool, writing.erasures, memory),
@@ -86,18 +99,14 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
   };
 }
 
-/** Opens the shadow and the explanation keeper, which are notified of each answer. */
-function openListeners(
-  settings: ApiSettings,
-  pools: ApiPools,
-  { registry, assignments }: Pick<Reading, 'registry' | 'assignments'>,
-  opened: Opened,
-) {
-  const shadow = openShadow(settings, pools, registry, assignments);
-  opened.push(() => shadow.close());
+/** Opens the parts that answer reads, and the observers of answers. */
+async function openAnswering(settings: ApiSettings, pools: ApiPools, opened: Opened) {
   const explanationKeeper = openExplanationKeeper(settings, pools);
-  opened.push(() => explanationKeeper.close());
-  return { shadow, explanationKeeper };
+  const parts = await loadParts(settings.extensions ?? EXTENSIONS, 'observe');
+  const ofExtensions = settings.observers ?? parts.flatMap((part) => part.observers);
+  const observers = [...ofExtensions, () => observeForKeeper(explanationKeeper, settings.metrics)];
+  const reading = await openReading({ ...settings, kind: 'api', live: 'any', observers }, pools, opened);
+  return { ...reading, explanationKeeper };
 }
 
 function openReadiness(

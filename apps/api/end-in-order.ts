@@ -13,14 +13,7 @@ interface EndingParts {
   readonly lastResortMs: number;
 }
 
-interface Ending {
-  /** Drains and exits with 0. A second signal exits with 1 at once, because its sender does not want to wait. */
-  onSignal(signal: string): void;
-  /** Drains and exits with 1. State may be broken, so the process ends. Most requests in progress are not affected. */
-  onFault(error: unknown): void;
-}
-
-export function createEnding({ log, drain, exit, lastResortMs }: EndingParts): Ending {
+export function createEnding({ log, drain, exit, lastResortMs }: EndingParts) {
   let exitCode: number | null = null;
 
   async function end(cause: 'signal' | 'fault', reason: string = cause): Promise<void> {
@@ -40,12 +33,14 @@ export function createEnding({ log, drain, exit, lastResortMs }: EndingParts): E
   }
 
   return {
-    onSignal(signal) {
+    /** Drains and exits with 0. A second signal exits with 1 at once, because its sender does not want to wait. */
+    onSignal(signal: string) {
       if (exitCode !== null) return exit(1);
       exitCode = 0;
       void end('signal', signal);
     },
-    onFault(error) {
+    /** Drains and exits with 1. State may be broken, so the process ends. Most requests in progress are not affected. */
+    onFault(error: unknown): void {
       log.error('api.failed', { error });
       const isEnding = exitCode !== null;
       exitCode = 1;

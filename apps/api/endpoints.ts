@@ -1,6 +1,5 @@
 /** Every endpoint of the API. An endpoint that is not in this list is neither served nor described. */
 import type { Endpoint } from '@tandem/endpoints/endpoint';
-import { createOpenModels } from './open-inference/open-models.ts';
 import { downloadArtifact } from './routes/artifacts/download.ts';
 import { showArtifact } from './routes/artifacts/show.ts';
 import { uploadArtifact } from './routes/artifacts/upload.ts';
@@ -22,10 +21,6 @@ import { listModelsOfPredictor } from './routes/models/list-of-predictor.ts';
 import { moveModelLabel } from './routes/models/move-label.ts';
 import { pushModel } from './routes/models/push.ts';
 import { showModel } from './routes/models/show.ts';
-import { inferTensors } from './routes/open-inference/infer.ts';
-import { showInferenceHealth } from './routes/open-inference/show-health.ts';
-import { showInferenceModel } from './routes/open-inference/show-model.ts';
-import { showInferenceServer } from './routes/open-inference/show-server.ts';
 import { showOpenApi } from './routes/openapi/show.ts';
 import { readMany } from './routes/predictions/read-many.ts';
 import { readOne } from './routes/predictions/read-one.ts';
@@ -38,14 +33,6 @@ import { showPredictor } from './routes/predictors/show.ts';
 import { showReport } from './routes/predictors/show-report.ts';
 import { listProcesses } from './routes/processes/list.ts';
 import { rank } from './routes/rankings/rank.ts';
-import { listRolloutChecks } from './routes/rollouts/checks.ts';
-import { listRollouts } from './routes/rollouts/list.ts';
-import { moveRollout } from './routes/rollouts/move.ts';
-import { overrideArms } from './routes/rollouts/override.ts';
-import { showRolloutReport } from './routes/rollouts/report.ts';
-import { showShadowReport } from './routes/rollouts/shadow-report.ts';
-import { showRollout } from './routes/rollouts/show.ts';
-import { startRollout } from './routes/rollouts/start.ts';
 import { cancelRun } from './routes/runs/cancel.ts';
 import { listRuns } from './routes/runs/list.ts';
 import { planRun } from './routes/runs/plan.ts';
@@ -85,18 +72,9 @@ export function createEndpoints(
     cancelRun(dependencies),
     resumeRun(dependencies),
     ...predictorEndpoints(dependencies),
-    startRollout(dependencies),
-    listRollouts(dependencies),
-    showRollout(dependencies),
-    showRolloutReport(dependencies),
-    listRolloutChecks(dependencies),
-    ...moveRollout(dependencies),
-    ...overrideArms(dependencies),
     ...modelEndpoints(dependencies),
     listProcesses(dependencies),
-    showShadowReport(dependencies),
     listAuditRows(dependencies),
-    ...inferenceEndpoints(dependencies),
     ...dependencies.extensions.flatMap(({ routes }) => routes(dependencies)),
     showLive(),
     showReady(dependencies),
@@ -143,15 +121,5 @@ function modelEndpoints(dependencies: RouteDependencies): readonly Endpoint[] {
     showArtifact(dependencies),
     downloadArtifact(dependencies),
     compareBuild(dependencies),
-  ];
-}
-
-function inferenceEndpoints(dependencies: RouteDependencies): readonly Endpoint[] {
-  const findOpenModel = createOpenModels(dependencies);
-  return [
-    ...showInferenceServer(),
-    ...showInferenceHealth(dependencies),
-    ...showInferenceModel({ ...dependencies, findOpenModel }),
-    ...inferTensors({ findOpenModel }),
   ];
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { bucketOfUser } from '@tandem/experiment/assignment';
+import { bucketOfUser } from '@tandem/freshness/assignment';
 import { insertCandidate } from '@tandem/offline-store/candidate.fixture';
 import { loopModel } from '@tandem/testing/onnx-models';
 import { afterEach, beforeEach, expect, inject, it } from 'vitest';

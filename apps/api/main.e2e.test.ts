@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { connect } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { openGrpcClient } from '@tandem/open-inference/grpc-client.fixture';
 import { COMPILE_CACHE } from '@tandem/testing/compile-cache';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
@@ -48,7 +47,6 @@ function start(file: string, env: Readonly<Record<string, string>>): Started {
 interface LogLine {
   readonly event: string;
   readonly url?: string;
-  readonly grpc?: string;
   readonly error?: { readonly message: string };
 }
 
@@ -87,23 +85,6 @@ describe('the process', () => {
     expect(await started.ended).toBe(1);
     expect(answer).toContain('urn:tandem:problem:unknown_predictor');
     expect(eventsOf(started).at(-1)).toMatchObject({ event: 'api.stopped', reason: 'fault', inTime: true });
-  });
-
-  it('serves gRPC on a separate port, names the port if it is in use, and closes it at the end', async () => {
-    const first = start('./main.ts', { PORT: '0', GRPC_PORT: '0' });
-    await expect.poll(() => first.said.out, { timeout: 120_000 }).toContain('"api.started"');
-    const started = eventsOf(first).find(({ event }) => event === 'api.started');
-    const [host, port = ''] = started?.grpc?.split(':') ?? [];
-    expect(host).toBe('127.0.0.1');
-    const client = openGrpcClient(Number(port));
-    expect(await client.call('ServerLive', {})).toEqual({ live: true });
-    const second = start('./main.ts', { PORT: '0', GRPC_PORT: port });
-    expect(await second.ended).toBe(1);
-    expect(second.said.err).toContain(`Port ${port} of 127.0.0.1 is in use; set GRPC_PORT to another port`);
-    first.child.kill('SIGTERM');
-    expect(await first.ended).toBe(0);
-    await expect(client.call('ServerLive', {}, {}, 2_000)).rejects.toMatchObject({ details: expect.any(String) });
-    client.close();
   });
 
   it('reports each error of the environment in one line without a stack, and exits with 1', async () => {

@@ -13,6 +13,7 @@ import {
   apiProcesses,
   artifacts,
   database,
+  furtherPorts,
   type HttpSection,
   hostNames,
   http,
@@ -22,22 +23,23 @@ import {
   runDeadlineMs,
   watchdogMs,
 } from '@tandem/config/environment/environment-sections';
+import type { ExtensionPort, PortAddress } from '@tandem/extension/extension';
 import { Connections } from '@tandem/http-server/connections';
 import type { DrainTime } from '@tandem/http-server/server-drain';
 import { createLog, type Log } from '@tandem/telemetry/log';
 import { createMetrics } from '@tandem/telemetry/metrics';
 import { watchEventLoop } from '@tandem/telemetry/watch-event-loop';
 import { type AppDependencies, createApp, mount } from './app.ts';
-import { connectionLimit, grpcConnectionLimit, liveQueueLimit, refusalPatience } from './connection-limit.ts';
+import { connectionLimit, liveQueueLimit, refusalPatience } from './connection-limit.ts';
 import { type ApiDependencies, createDependencies } from './dependencies.ts';
 import { createEnding } from './end-in-order.ts';
 import { type Exposure, findExposure } from './exposure.ts';
-import { createServeCall } from './open-inference/grpc.ts';
+import { PORTS } from './extensions.ts';
 import { answerForAll } from './processes/answer-for-all.ts';
 import { createMember, type Member } from './processes/member.ts';
 import { showMetrics } from './routes/metrics/show.ts';
 import { readOneDirectly } from './routes/predictions/read-one.ts';
-import { type RunningServer, startGrpc, startServer } from './server.ts';
+import { type RunningServer, startPort, startServer } from './server.ts';
 import { describeStartFailure } from './start-failure.ts';
 
 /**
@@ -90,6 +92,7 @@ const readSettings = () =>
     artifacts,
     uploads,
     runDeadlineMs,
+    furtherPorts: furtherPorts(PORTS.map(({ variable }) => variable)),
   });
 type Settings = ReturnType<typeof readSettings>;
 
@@ -133,7 +136,7 @@ async function serve(settings: Settings, member: Member | null): Promise<void> {
   watchEventLoop('api', settings.watchdogMs);
   const metrics = createMetrics({ app: 'api', process: member?.number });
   const exposure = await findExposure(settings);
-  const places = shareConnections(settings.http, settings.inference.processes);
+  const places = shareConnections(settings.furtherPorts, settings.inference.processes);
   const parts = [places.connections.part];
   const bounded = {
     ...settings.inference,
@@ -159,27 +162,39 @@ async function serve(settings: Settings, member: Member | null): Promise<void> {
   member?.started();
 }
 
-type Servers = { readonly api: RunningServer } & { readonly [name in 'metrics' | 'grpc']?: RunningServer };
+interface Servers {
+  readonly api: RunningServer;
+  readonly metrics?: RunningServer;
+  /** The servers of further ports, by name. */
+  readonly further: Readonly<Record<string, RunningServer>>;
+}
 
 interface Places {
-  /** The most connections over HTTP and gRPC together. */
+  /** The most connections to the API's port and to further ports together. */
   readonly all: number;
-  /** The most connections over HTTP. */
+  /** The most connections to the API's port. */
   readonly connections: Connections;
-  readonly overGrpc: number;
+  readonly further: readonly OpenPort[];
 }
 
-function shareConnections({ grpcPort }: HttpSection, processes: number): Places {
+/** A further port that is configured, with the most connections to it. */
+type OpenPort = ExtensionPort & Pick<PortAddress, 'port' | 'connections'>;
+
+function shareConnections(ports: Settings['furtherPorts'], processes: number): Places {
   const all = connectionLimit(processes);
-  const overGrpc = grpcPort === null ? 0 : grpcConnectionLimit(all);
-  return { all, connections: new Connections({ most: all - overGrpc }), overGrpc };
+  const further = PORTS.flatMap((one, i) => {
+    const port = ports[i] ?? null;
+    return port === null ? [] : [{ ...one, port, connections: one.shareOf(all) }];
+  });
+  const most = further.reduce((rest, { connections }) => rest - connections, all);
+  return { all, connections: new Connections({ most }), further };
 }
 
-/** Starts the API, and the separate ports of metrics and gRPC if they are configured. */
+/** Starts the API, and the separate ports of metrics and of extensions if they are configured. */
 async function listen(
   app: AppDependencies,
-  { host, port, metricsPort, grpcPort }: HttpSection,
-  { connections, overGrpc }: Places,
+  { host, port, metricsPort }: HttpSection,
+  { connections, further }: Places,
   { isMetricsHost, settled }: Exposure & { readonly settled: Member['flush'] | undefined },
 ): Promise<Servers> {
   const { fetch, describe } = createApp(app);
@@ -188,7 +203,7 @@ async function listen(
   const onFault = (error: unknown, path: string) => app.log.error('request.failed', { path, error });
   const direct = readOneDirectly(app);
   const api = await startServer({ fetch, direct, onFault, host, port, connections, settled });
-  let servers: Servers = { api };
+  let servers: Servers = { api, further: {} };
   try {
     if (metricsPort !== null) {
       const { fetch } = mount([showMetrics(app)], { ...app, isOurHost: isMetricsHost });
@@ -196,22 +211,25 @@ async function listen(
       const metrics = await startServer({ fetch, onFault, host, port: metricsPort, connections: few, settled });
       servers = { ...servers, metrics };
     }
-    if (grpcPort === null) return servers;
-    const grpc = await startGrpc({ host, port: grpcPort, connections: overGrpc, serve: createServeCall(app) });
-    return { ...servers, grpc };
+    for (const one of further) {
+      const { name, port, connections } = one;
+      const server = await startPort(one, app, { host, port, connections });
+      servers = { ...servers, further: { ...servers.further, [name]: server } };
+    }
+    return servers;
   } catch (error) {
     await Promise.all(allOf(servers).map((server) => server.close(0)));
     throw error;
   }
 }
 
-function allOf({ api, metrics, grpc }: Servers): readonly RunningServer[] {
-  return [api, metrics, grpc].filter((server) => server !== undefined);
+function allOf({ api, metrics, further }: Servers): readonly RunningServer[] {
+  return [api, ...(metrics ? [metrics] : []), ...Object.values(further)];
 }
 
 function tellStart(
   log: Log,
-  { api, metrics, grpc }: Servers,
+  { api, metrics, further }: Servers,
   { metricsPort }: HttpSection,
   { isLocal, keys, servesMetrics }: Exposure,
 ): void {
@@ -227,7 +245,7 @@ function tellStart(
   log.info('api.started', {
     url: api.url,
     metrics: metrics?.url ?? (servesMetrics ? api.url : null),
-    ...(grpc === undefined ? {} : { grpc: grpc.url }),
+    ...Object.fromEntries(Object.entries(further).map(([name, { url }]) => [name, url])),
     keys: keys === null ? 'off' : 'required',
   });
 }

@@ -1,13 +1,11 @@
 /** The API's HTTP server: the application on libs/http-server. Every rejection is a problem document. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { getRequestListener, RequestError as UnreadableRequest } from '@hono/node-server';
-import { MAX_BODY_BYTES } from '@tandem/endpoints/body';
 import { problemReply, problemResponse, toProblem } from '@tandem/endpoints/problem';
+import type { ExtensionPort, PortAddress, PortHost } from '@tandem/extension/extension';
 import { TandemError } from '@tandem/freshness/errors';
 import { Connections } from '@tandem/http-server/connections';
 import { type HttpServer, startHttpServer } from '@tandem/http-server/server';
-import { MOST_ANSWER_BYTES } from '@tandem/inference/live/infer-request';
-import { startGrpcServer } from '@tandem/open-inference/grpc-server';
 import { connectionLimit } from './connection-limit.ts';
 
 interface ServerOptions {
@@ -81,16 +79,13 @@ function describeListenError(error: NodeJS.ErrnoException, host: string, port: n
   });
 }
 
-type GrpcOptions = Omit<Parameters<typeof startGrpcServer>[0], 'mostBytes' | 'mostAnswerBytes'>;
-
-/** Serves the Open Inference Protocol over gRPC. Rejects if the server cannot listen on the address. */
-export async function startGrpc(options: GrpcOptions): Promise<RunningServer> {
-  const { host, port } = options;
-  const server = await startGrpcServer({
-    ...options,
-    mostBytes: MAX_BODY_BYTES,
-    mostAnswerBytes: MOST_ANSWER_BYTES,
-  }).catch((error: NodeJS.ErrnoException) => Promise.reject(describeListenError(error, host, port, 'GRPC_PORT')));
+/** Starts the server of a further port. Rejects if the server cannot listen on the address. */
+export async function startPort({ variable, load }: ExtensionPort, app: PortHost, address: PortAddress) {
+  const { host, port } = address;
+  const { start } = await load();
+  const server = await start(app, address).catch((error: NodeJS.ErrnoException) =>
+    Promise.reject(describeListenError(error, host, port, variable)),
+  );
   return { ...server, url: `${nameIn(host)}:${server.port}` };
 }
 

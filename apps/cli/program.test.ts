@@ -2,8 +2,9 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Cli } from '@tandem/commands/command';
+import { loadParts } from '@tandem/extension/load-parts';
 import { afterEach, expect, test } from 'vitest';
-import { loadCommands } from './extensions.ts';
+import { EXTENSIONS } from './extensions.ts';
 import { run } from './program.fixture.ts';
 import { createProgram } from './program.ts';
 
@@ -67,7 +68,7 @@ test.each([
 });
 
 test('every command has a description and an example in its help', async () => {
-  const names = createProgram({} as Cli, await loadCommands()).commands.flatMap((command) =>
+  const names = createProgram({} as Cli, await loadParts(EXTENSIONS, 'commands')).commands.flatMap((command) =>
     command.commands.length === 0
       ? [command.name()]
       : command.commands.map((child) => `${command.name()} ${child.name()}`),

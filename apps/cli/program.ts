@@ -4,7 +4,9 @@ import { Command, CommanderError, type CommandUnknownOpts } from '@commander-js/
 import { type Cli, createPaint } from '@tandem/commands/command';
 import { CommandFailure, EXIT_INTERRUPTED, EXIT_USAGE, explainFailure, renderFailure } from '@tandem/commands/failure';
 import type { CommandsPart } from '@tandem/extension/extension';
+import { loadParts } from '@tandem/extension/load-parts';
 import { RELEASE } from '@tandem/telemetry/release';
+import { SEND_OBJECT } from '@tandem/wire/problem';
 import { adoptCommand } from './adopt/commands.ts';
 import { auditCommands } from './audit.ts';
 import { buildCommands } from './builds/commands.ts';
@@ -13,7 +15,7 @@ import { historyCommands, migrateCommand } from './database.ts';
 import { doctorCommand } from './doctor/commands.ts';
 import { eventCommands } from './events.ts';
 import { explainCommand, explanationCommands, replayCommand } from './explanations/commands.ts';
-import { loadCommands } from './extensions.ts';
+import { EXTENSIONS } from './extensions.ts';
 import { generationCommands } from './generations/commands.ts';
 import { initCommand } from './init/commands.ts';
 import { keyCommands } from './keys/commands.ts';
@@ -23,7 +25,6 @@ import { predictCommand } from './predict.ts';
 import { processCommands } from './processes.ts';
 import { profileCommand } from './profile/commands.ts';
 import { rankCommand } from './rank.ts';
-import { rolloutCommands } from './rollouts/commands.ts';
 import { runCommands } from './runs/commands.ts';
 import { unwatchCommand, watchCommand } from './sources/commands.ts';
 import { typesCommand } from './types/commands.ts';
@@ -60,7 +61,6 @@ const COMMANDS: readonly ((cli: Cli) => CommandUnknownOpts)[] = [
   profileCommand,
   processCommands,
   userCommands,
-  rolloutCommands,
   versionCommands,
   explanationCommands,
   auditCommands,
@@ -83,7 +83,7 @@ export function createProgram(cli: Cli, extensions: readonly CommandsPart[]): Co
 /** Runs the command in `args` (without node and script). It neither throws nor exits. */
 export async function runProgram(cli: Cli, args: readonly string[]): Promise<number> {
   let running: CommandUnknownOpts | undefined;
-  const program = createProgram(cli, await loadCommands()).hook('preAction', (_, command) => {
+  const program = createProgram(cli, await loadParts(EXTENSIONS, 'commands')).hook('preAction', (_, command) => {
     running = command;
   });
   const done = program.parseAsync([...args], { from: 'user' });
@@ -107,7 +107,7 @@ function rejectWhenAborted(signal: AbortSignal): Promise<never> {
 function report(cli: Cli, args: readonly string[], error: unknown, running: CommandUnknownOpts | undefined): number {
   if (cli.signal.aborted && error === cli.signal.reason) return EXIT_INTERRUPTED;
   const explained = explainFailure(error);
-  const isOfBody = running && explained.remedy?.startsWith('send a JSON object');
+  const isOfBody = running && explained.remedy?.startsWith(SEND_OBJECT);
   const failure = isOfBody ? { ...explained, remedy: correctionOf(running, explained.where ?? '') } : explained;
   const paint = createPaint(cli.stderr, cli.env);
   const [what = '', ...more] = renderFailure(failure);

@@ -11,10 +11,12 @@ export const replayEve = '1997-12-31';
 
 /**
  * Creates the schema, and loads the history up to `until` if no purchase is stored yet. A repeated or concurrent call
- * does nothing, because it is one transaction under a lock. Returns the number of purchases that it added, and the shop's current day.
+ * does nothing, because it is one transaction under a lock. Returns the number of purchases that it added, and the
+ * shop's current day.
  */
 export async function loadHistory(db: Pool, { until }: { readonly until: string } = { until: replayEve }) {
-  const [schema, history] = await Promise.all([readSchema(), readTransactions()]);
+  const file = new URL('./schema.sql', import.meta.url);
+  const [schema, history] = await Promise.all([readFile(file, 'utf8'), readTransactions()]);
   const past = history.filter(({ day }) => day <= until);
   return inTransaction(db, async (client) => {
     await client.query(`select pg_advisory_xact_lock(hashtext('shop.load_history'))`);
@@ -28,10 +30,6 @@ export async function loadHistory(db: Pool, { until }: { readonly until: string 
 export async function resetHistory(db: Pool, until: string): Promise<void> {
   await db.query('truncate shop.transactions, shop.clock');
   await loadHistory(db, { until });
-}
-
-function readSchema(): Promise<string> {
-  return readFile(new URL('./schema.sql', import.meta.url), 'utf8');
 }
 
 async function isEmpty(client: ClientBase): Promise<boolean> {

@@ -8,6 +8,8 @@ import type {
   WorkerSection,
 } from '@tandem/config/environment/environment-sections';
 import { latestSlot } from '@tandem/config/predictor/schedule';
+import type { Round, WorkerHost } from '@tandem/extension/extension';
+import { loadParts } from '@tandem/extension/load-parts';
 import { isTandemError } from '@tandem/freshness/errors';
 import { keepFiles } from '@tandem/inference/live/kept-files';
 import { createInferencePool, type InferencePool } from '@tandem/inference/live/pool';
@@ -22,10 +24,8 @@ import { type BucketOptions, createBucket } from '@tandem/offline-store/models/a
 import { createArtifactStore } from '@tandem/offline-store/models/artifacts';
 import { createRegistry, type StoredRegistry } from '@tandem/offline-store/models/registry';
 import { removeUnused } from '@tandem/offline-store/models/unused-artifacts';
+import { openRegister, readinessOf } from '@tandem/offline-store/processes/processes';
 import { createExpiries } from '@tandem/offline-store/retention';
-import { openRegister, readinessOf } from '@tandem/offline-store/rollouts/processes';
-import { createRolloutChecks } from '@tandem/offline-store/rollouts/rollout-checks';
-import { createRolloutStore } from '@tandem/offline-store/rollouts/rollouts';
 import { findBacklog } from '@tandem/offline-store/runs/backlog';
 import { createRunStore } from '@tandem/offline-store/runs/run-store';
 import { createScheduleStore } from '@tandem/offline-store/runs/schedules';
@@ -50,12 +50,12 @@ import { createKeepErased } from '@tandem/prediction/erasure/keep-erased';
 import { createLossNotice, type LossNotice } from '@tandem/prediction/events/notice-loss';
 import type { OutboxPage } from '@tandem/prediction/events/relay-outbox';
 import type { OnlineCount } from '@tandem/prediction/online-count';
-import { keepLoaded } from '@tandem/prediction/rollouts/loaded-versions';
-import { whyNotServed } from '@tandem/prediction/rollouts/processes';
-import { createConfirming, createKeepWithdrawals, withConfirmedMoves } from '@tandem/prediction/rollouts/withdrawals';
+import { keepLoaded } from '@tandem/prediction/processes/loaded-versions';
+import { whyNotServed } from '@tandem/prediction/processes/processes';
 import { createChunkCpu } from '@tandem/prediction/runs/chunk-cpu';
 import { createChunkLoads, gatherLoads } from '@tandem/prediction/runs/load-chunk';
 import type { RunHints } from '@tandem/prediction/runs/run-store';
+import { createConfirming, createKeepWithdrawals } from '@tandem/prediction/runs/withdrawals';
 import { createQueue } from '@tandem/queue/enqueue';
 import { countWarnings } from '@tandem/telemetry/counted-log';
 import { createLoadLog } from '@tandem/telemetry/load-log';
@@ -63,6 +63,7 @@ import { createLibraryLog, type Log } from '@tandem/telemetry/log';
 import { createMetrics, type Metrics } from '@tandem/telemetry/metrics';
 import { RELEASE } from '@tandem/telemetry/release';
 import { countLoads, sampledMetrics } from '@tandem/telemetry/sampled-stats';
+import { EXTENSIONS } from './extensions.ts';
 import { createRunHints } from './hints.ts';
 import { createObserveBacklog } from './observe-backlog.ts';
 import { openPools, type WorkerPools } from './open-pools.ts';
@@ -111,10 +112,14 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
   const loads = createChunkLoads({
     onFailed: ({ runId, no }, error) => log.warn('chunk.not_loaded', { runId, no, error }),
   });
-  const rounds = createRoundMetrics(metrics);
   const losses = createLossNotice(offline.marks, online.markMemory);
   const refreshing = { ...offline, ...online, pool: pools.pool, scorer, budget, log, metrics };
   const refresh = openRefresh(environment.workerProcess.refreshShare, refreshing);
+  const { confirming, ...loops } = housekeepingOf({ offline, online, hints, losses, onRelayed: refresh.onRelayed });
+  const { whyNotServed } = offline;
+  const more = await openRounds({ pool: pools.pool, runs, hints, confirming, whyNotServed, log });
+  const names = more.map(({ name }) => name);
+  const rounds = createRoundMetrics(metrics, names);
   const samples = [rounds.sample, refresh.sample];
   return {
     ...{ runs, generations, expiring, loader, hints, losses, checkFit, queue, log },
@@ -122,10 +127,17 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
     metrics: sampledMetrics(metrics, 'worker', { ...pools, scorer, isOnlineOpen: online.isOpen, samples }),
     observeBacklog: createObserveBacklog({ findBacklog: () => findBacklog(pools.pool), queue, metrics }),
     chunks: { ...offline, ...online, loader: gatherLoads(loader), scorer, hints, lease, loads, cpu },
-    ...housekeepingOf({ offline, online, hints, losses, onRelayed: refresh.onRelayed }),
+    ...loops,
+    confirming,
+    more,
     close: () =>
       closeInOrder(loads.settled, refresh.close, kept.close, scorer.close, online.close, queue.close, pools.close),
   };
+}
+
+async function openRounds(host: WorkerHost): Promise<readonly Round[]> {
+  const jobs = await loadParts(EXTENSIONS, 'jobs');
+  return jobs.flatMap(({ rounds }) => rounds(host));
 }
 
 interface HousekeepingParts {
@@ -136,20 +148,19 @@ interface HousekeepingParts {
   onRelayed(page: OutboxPage): void;
 }
 
-/** Returns the dependencies of the worker's loops. */
+/** Returns the dependencies of the worker's loops, and how extensions confirm what they withdraw. */
 function housekeepingOf({ offline, online, hints, losses, onRelayed }: HousekeepingParts) {
   const erasures = createKeepErased({ store: offline.erasures, online: online.erasures });
   const counting = { countWithdrawals: offline.countWithdrawals, online: online.withdrawals };
   // A verdict has no caller to reject. If Redis does not receive it, a later round tells it.
   const raise: OnlineCount['raise'] = (count) => online.withdrawals.raise(count).catch(() => undefined);
   const confirming = createConfirming({ ...counting, online: { ...online.withdrawals, raise } });
-  const rollouts = withConfirmedMoves(offline.rollouts, confirming);
   return {
     reconciling: { ...offline, ...online, hints, losses, erasures, keepWithdrawals: createKeepWithdrawals(counting) },
     relaying: { ...offline, ...online, onRelayed },
     retaining: { ...offline, ...online },
+    confirming,
     scheduling: { runs: offline.runs, hints, latestSlot, schedules: offline.schedules },
-    rolling: { ...offline, rollouts, hints },
     rewriting: offline,
     watching: offline,
   };
@@ -190,8 +201,6 @@ function createOffline({ pool, features }: WorkerPools, bucket: BucketOptions | 
     generations: createGenerationStore(pool),
     features: createFeatureSource(features),
     schedules: createScheduleStore(pool),
-    rollouts: createRolloutStore(pool),
-    checks: createRolloutChecks(pool),
     whyNotServed: async (modelVersionIds: readonly string[]) => whyNotServed(await readinessOf(pool, modelVersionIds)),
     outbox: createOutbox(pool),
     marks: createHistoryMarks(pool),

@@ -22,10 +22,7 @@ interface HealthServerOptions {
   onFault(error: unknown, url: string): void;
 }
 
-export interface HealthServer {
-  readonly port: number;
-  close(): Promise<void>;
-}
+export type HealthServer = Awaited<ReturnType<typeof startHealthServer>>;
 
 /**
  * The most connections. Probes and scrapes need few, and other clients must not use up the worker's file descriptors.
@@ -37,7 +34,7 @@ const METHODS = 'GET, HEAD';
 /** The host of an HTTP/1.0 request without a Host header: such a request names no other machine. */
 const WITHOUT_HOST = 'http://localhost';
 
-export async function startHealthServer(options: HealthServerOptions): Promise<HealthServer> {
+export async function startHealthServer(options: HealthServerOptions) {
   const { host, port, hostNames, onFault } = options;
   // On other addresses, Prometheus and orchestrators use any address that they discovered.
   const isOurHost = (await isOnLoopback(host)) ? createHostRule([host, ...hostNames]) : () => true;

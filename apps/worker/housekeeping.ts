@@ -1,6 +1,6 @@
 /**
  * The loops that every worker runs beside its jobs:
- * - create due runs; start and judge rollouts; reconcile derived state; send events to Redis
+ * - create due runs; reconcile derived state; send events to Redis; the rounds of extensions
  * - examine watched tables; rewrite contexts after event rules were added; measure waiting work
  * - less often, delete expired generations and rows
  *
@@ -8,15 +8,10 @@
  * with its work and its failures.
  */
 import { setTimeout } from 'node:timers/promises';
+import type { Round, RoundReport } from '@tandem/extension/extension';
 import type { TandemError } from '@tandem/freshness/errors';
 import type { HintStore } from '@tandem/prediction/events/events';
 import { type Outbox, type OutboxPage, relayOutbox } from '@tandem/prediction/events/relay-outbox';
-import {
-  type Analysed,
-  type AnalyseRolloutsDependencies,
-  analyseRollouts,
-} from '@tandem/prediction/rollouts/analyse-rollouts';
-import { type PrepareRolloutsDependencies, prepareRollouts } from '@tandem/prediction/rollouts/prepare-rollouts';
 import { type Expiry, expire } from '@tandem/prediction/runs/expire';
 import { createReconcile, type ReconcileDependencies } from '@tandem/prediction/runs/reconcile';
 import { type RetainDependencies, retain, sweepLostKeys } from '@tandem/prediction/runs/retain';
@@ -33,12 +28,11 @@ const EVERY_MS = {
   expiry: 60_000,
   lost_keys: 600_000,
   schedule: 5_000,
-  rollouts: 1_000,
   contexts: 1_000,
   watches: 3_000,
   backlog: 10_000,
 } as const;
-export type RoundName = keyof typeof EVERY_MS;
+type RoundName = keyof typeof EVERY_MS;
 export const ROUNDS = Object.keys(EVERY_MS) as readonly RoundName[];
 
 interface RelayDependencies {
@@ -54,7 +48,8 @@ export interface HousekeepingDependencies {
   readonly retaining: RetainDependencies;
   readonly expiring: readonly Expiry[];
   readonly scheduling: ScheduleRunsDependencies;
-  readonly rolling: PrepareRolloutsDependencies & AnalyseRolloutsDependencies;
+  /** The rounds of extensions. */
+  readonly more: readonly Round[];
   /** Rewrites contexts for a limited time after event rules were added; returns their number. */
   readonly rewriting: { rewriteContexts(): Promise<number> };
   /** Compares and repairs watches; returns how many still have a fault, or 0 if another worker has done it. */
@@ -70,25 +65,18 @@ export interface HousekeepingDependencies {
   readonly everyMs?: Partial<Record<RoundName, number>>;
 }
 
-interface RoundReport {
-  /** Counts of work done, by name. */
-  readonly done: Readonly<Record<string, number>>;
-  /** Failed steps; the other steps succeeded. */
-  readonly errors: readonly string[];
-}
-
-export interface EndedRound extends RoundReport {
-  readonly round: RoundName;
+export interface EndedRound extends Required<RoundReport> {
+  readonly round: string;
 }
 
 export function startHousekeeping(dependencies: HousekeepingDependencies): Pick<Repeating, 'stop'> {
-  const { reconciling, relaying, retaining, expiring, scheduling, rolling, rewriting, watching, log } = dependencies;
+  const { reconciling, relaying, retaining, expiring, scheduling, more, rewriting, watching, log } = dependencies;
   const { observeBacklog, whyIdle, everyMs } = dependencies;
   const reconcile = createReconcile(reconciling);
   const stopping = new AbortController();
   const { signal } = stopping;
   const pause = (ms: number) => setTimeout(ms, undefined, { signal }).catch(() => undefined);
-  const works: Readonly<Record<RoundName, () => Promise<Partial<RoundReport>>>> = {
+  const works: Readonly<Record<RoundName, () => Promise<RoundReport>>> = {
     async reconcile() {
       const { unfinishedRuns: _, errors, ...done } = await reconcile();
       return { done, errors };
@@ -107,13 +95,13 @@ export function startHousekeeping(dependencies: HousekeepingDependencies): Pick<
     },
     lost_keys: async () => ({ done: { keysSwept: await sweepLostKeys(retaining, signal) } }),
     schedule: () => makeDueRuns(scheduling, log),
-    rollouts: () => moveRollouts(rolling, log),
     contexts: async () => ({ done: { contextsRewritten: await rewriting.rewriteContexts() } }),
     watches: async () => ({ done: { watchesFaulted: await watching.examineWatches() } }),
     backlog: () => observeBacklog().then(() => ({})),
   };
-  const loops = ROUNDS.map((round) =>
-    repeat(everyMs?.[round] ?? EVERY_MS[round], () => runRound(round, works[round], dependencies)),
+  const own = ROUNDS.map((name) => ({ name, everyMs: everyMs?.[name] ?? EVERY_MS[name], run: works[name] }));
+  const loops = [...own, ...more].map((round) =>
+    repeat(round.everyMs, () => runRound(round.name, round.run, dependencies)),
   );
   return {
     async stop() {
@@ -125,13 +113,13 @@ export function startHousekeeping(dependencies: HousekeepingDependencies): Pick<
 
 /** Runs one round, and never rejects. A round without work is logged at debug level only. */
 async function runRound(
-  round: RoundName,
-  work: () => Promise<Partial<RoundReport>>,
+  round: string,
+  work: () => Promise<RoundReport>,
   { log, onRound, whyIdle }: Pick<HousekeepingDependencies, 'log' | 'onRound' | 'whyIdle'>,
 ): Promise<void> {
   if (await whyIdle()) return;
   const event = startWideEvent('round.ended', { round }, { log });
-  const report: Partial<RoundReport> = await work().catch((error: unknown) => ({ errors: [describe(error)] }));
+  const report: RoundReport = await work().catch((error: unknown) => ({ errors: [describe(error)] }));
   const { done = {}, errors = [] } = report;
   const isIdle = Object.values(done).every((count) => count === 0);
   const outcome = errors.length > 0 ? 'failed' : isIdle ? 'nothing_to_do' : 'done';
@@ -145,30 +133,6 @@ async function makeDueRuns(scheduling: ScheduleRunsDependencies, log: Log): Prom
   for (const run of made) log.info('run.scheduled', { ...run });
   const errors = failed.map(({ predictor, error }) => `${predictor}: ${describe(error)}`);
   return { done: { runsScheduled: made.length }, errors };
-}
-
-async function moveRollouts(rolling: HousekeepingDependencies['rolling'], log: Log): Promise<RoundReport> {
-  const { begun, aborted, failed: unprepared } = await prepareRollouts(rolling);
-  for (const { id, predictor, kind } of begun) log.info('rollout.begun', { rolloutId: id, predictor, kind });
-  for (const { id, predictor, kind, reason: why } of aborted) {
-    log.warn('rollout.taken_back', { rolloutId: id, predictor, kind, reason: 'preparing_deadline', why });
-  }
-  const { analysed, failed: unjudged } = await analyseRollouts(rolling);
-  for (const one of analysed) tellJudged(one, log);
-  const moved = analysed.filter(({ check }) => check.applied).length;
-  const errors = [...unprepared, ...unjudged].map(({ rollout, error }) => `${rollout.predictor}: ${describe(error)}`);
-  return { done: { rolloutsBegun: begun.length, rolloutsMoved: moved + aborted.length }, errors };
-}
-
-function tellJudged({ rollout, check }: Analysed, log: Log): void {
-  const { verdict, applied, step, judgement } = check;
-  const { id, predictor, kind } = rollout;
-  const { reason, why } = judgement;
-  const facts = { rolloutId: id, predictor, kind, step, verdict, applied, reason, why };
-  if (reason === 'look_failed') log.warn('rollout.look_failed', facts);
-  else log.info('rollout.judged', facts);
-  // A separate event, so that alerts can distinguish a failed look from a verdict that moves nothing.
-  if (applied && verdict === 'roll_back') log.warn('rollout.taken_back', facts);
 }
 
 function describe(error: unknown): string {

@@ -5,7 +5,7 @@
 import type { DatabaseSection, WorkerSection } from '@tandem/config/environment/environment-sections';
 import { TandemError } from '@tandem/freshness/errors';
 import { createFeaturePool } from '@tandem/offline-store/features/feature-login';
-import { directRoom } from '@tandem/offline-store/rollouts/connection-room';
+import { directRoom } from '@tandem/offline-store/processes/connection-room';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { leadsThroughPooler } from '@tandem/offline-store/sql/paths';
 import type { WorkerProcessSection } from './worker-section.ts';

@@ -5,23 +5,14 @@
 import { isTandemError, type TandemError } from '@tandem/freshness/errors';
 import type { Log } from '@tandem/telemetry/log';
 
-interface ProtocolGate {
-  /** Returns why no job or round may begin now, or null. Called before each of them; logs each change once. */
-  whyIdle(): Promise<TandemError | null>;
-  /**
-   * Throws `protocol_unknown` if the last check found an unknown protocol. It makes no query, so running work calls it
-   * before each step.
-   */
-  assertKnown(): void;
-}
-
 /**
  * Creates the gate.
  * @param check rejects with `protocol_unknown`; any other error is ignored, because the work itself fails with it
  */
-export function createProtocolGate(check: () => Promise<void>, log: Pick<Log, 'error' | 'info'>): ProtocolGate {
+export function createProtocolGate(check: () => Promise<void>, log: Pick<Log, 'error' | 'info'>) {
   let unknown: TandemError | null = null;
   return {
+    /** Returns why no job or round may begin now, or null. Called before each of them; logs each change once. */
     async whyIdle() {
       try {
         await check();
@@ -35,6 +26,10 @@ export function createProtocolGate(check: () => Promise<void>, log: Pick<Log, 'e
       unknown = null;
       return null;
     },
+    /**
+     * Throws `protocol_unknown` if the last check found an unknown protocol. It makes no query, so running work calls it
+     * before each step.
+     */
     assertKnown() {
       if (unknown) throw unknown;
     },

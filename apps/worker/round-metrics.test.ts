@@ -5,7 +5,7 @@ import { createRoundMetrics } from './round-metrics.ts';
 function start() {
   const metrics = createMetrics({ app: 'worker', processMetrics: false });
   let now = 1_000;
-  const rounds = createRoundMetrics(metrics, () => now);
+  const rounds = createRoundMetrics(metrics, [], () => now);
   return {
     ...rounds,
     pass: (ms: number) => {

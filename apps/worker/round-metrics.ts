@@ -1,23 +1,18 @@
 /** Metrics of housekeeping rounds: their work, and the age of the last successful round. */
 import type { Metrics } from '@tandem/telemetry/metrics';
-import { type EndedRound, ROUNDS, type RoundName } from './housekeeping.ts';
-
-interface RoundMetrics {
-  onRound(round: EndedRound): void;
-  /** Sets the ages at each scrape. */
-  sample(): void;
-}
+import { type EndedRound, ROUNDS } from './housekeeping.ts';
 
 type Instruments = Pick<Metrics, 'roundAge' | 'roundsFailed' | 'outboxRelayed' | 'generationsNotLoaded'>;
 
 /**
  * Creates the metrics of rounds.
+ * @param more the names of the rounds of extensions
  * @param now returns monotonic milliseconds
  */
-export function createRoundMetrics(metrics: Instruments, now = () => performance.now()): RoundMetrics {
-  const lastGood = new Map<RoundName, number>(ROUNDS.map((round) => [round, now()]));
+export function createRoundMetrics(metrics: Instruments, more: readonly string[] = [], now = () => performance.now()) {
+  const lastGood = new Map<string, number>([...ROUNDS, ...more].map((round) => [round, now()]));
   return {
-    onRound({ round, done, errors }) {
+    onRound({ round, done, errors }: EndedRound): void {
       if (errors.length > 0) metrics.roundsFailed.inc({ round });
       else lastGood.set(round, now());
       metrics.outboxRelayed.inc(done.hintsRelayed ?? 0);
@@ -26,6 +21,7 @@ export function createRoundMetrics(metrics: Instruments, now = () => performance
         metrics.generationsNotLoaded.set(done.generationsToLoad);
       }
     },
+    /** Sets the ages at each scrape. */
     sample() {
       for (const [round, at] of lastGood) metrics.roundAge.set({ round }, (now() - at) / 1000);
     },

@@ -41,15 +41,10 @@ interface WorkerOptions {
   onDead(why: string): void;
 }
 
-interface RunningWorker {
-  /** Takes no more jobs and waits for those in progress. Returns false if some did not end in time. */
-  stop(drainMs: number): Promise<boolean>;
-}
-
 /** Milliseconds between checks of whether this worker may take jobs. */
 const HOLD_EVERY_MS = 1_000;
 
-export function startWorker(dependencies: WorkerDependencies, options: WorkerOptions): RunningWorker {
+export function startWorker(dependencies: WorkerDependencies, options: WorkerOptions) {
   const { queue, steps, log, metrics } = dependencies;
   const { queueUrl, chunkConcurrency, idleMs, onDead } = options;
   const stopping = new AbortController();
@@ -71,7 +66,8 @@ export function startWorker(dependencies: WorkerDependencies, options: WorkerOpt
   const holding = repeat(HOLD_EVERY_MS, async () => jobs.hold((await dependencies.whyIdle()) !== null));
   log.info('worker.started', { chunkConcurrency });
   return {
-    async stop(drainMs) {
+    /** Takes no more jobs and waits for those in progress. Returns false if some did not end in time. */
+    async stop(drainMs: number) {
       log.info('worker.stopping', { jobs: jobs.running() });
       stopping.abort(new Error('the worker was stopped'));
       const [drained] = await Promise.all([jobs.close(drainMs), housekeeping.stop(), holding.stop()]);

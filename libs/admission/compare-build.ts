@@ -7,7 +7,7 @@ import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { FeatureBatch } from '@tandem/freshness/features';
 import type { DecisionPolicy, ModelVersion, Predictor } from '@tandem/freshness/predictor';
 import { checkUserId } from '@tandem/freshness/user-id';
-import { measureBuilds, type RowParity, type SideFigures } from '@tandem/inference/admission/measure-builds';
+import { measureBuilds, type SideFigures } from '@tandem/inference/admission/measure-builds';
 import type { Paces } from '@tandem/inference/admission/paces';
 import { pickRows } from '@tandem/inference/admission/trial-users';
 import type { ArtifactStore } from '@tandem/offline-store/models/artifacts';
@@ -20,7 +20,6 @@ import {
   compareBuilds,
   judgedField,
   type Label,
-  type LabelFigures,
   numbersOf,
   scoreLabels,
 } from '@tandem/prediction/builds/compare-builds';
@@ -66,12 +65,9 @@ export function createCompareBuild(dependencies: CompareBuildDependencies): Comp
   };
 }
 
-interface Pair {
-  readonly parent: ModelVersionRecord;
-  readonly build: ModelVersionRecord;
-}
+type Pair = Awaited<ReturnType<typeof findPair>>;
 
-async function findPair({ pool }: CompareBuildDependencies, { predictor, number }: BuildToCompare): Promise<Pair> {
+async function findPair({ pool }: CompareBuildDependencies, { predictor, number }: BuildToCompare) {
   const versions = await listModelVersions(pool, { predictor });
   const build = versions.find((one) => one.number === number);
   if (!build) throw unknownVersion(predictor, number);
@@ -176,30 +172,16 @@ export interface BuildFigures {
   readonly paces: Paces;
 }
 
-export interface BuildSide {
-  readonly number: number;
-  /** The kind of the build; null if the version is not an optimised build. */
-  readonly kind: string | null;
-  readonly artifact: string;
-  /** Size of the file. */
-  readonly bytes: number;
-  /** Whether the version is pinned to infer each user alone. */
-  readonly rowByRow: boolean;
-  /** Whether answers are the same alone and in a batch, measured without the pin. */
-  readonly parity: RowParity;
-  /** The number of users without a usable answer from this version. */
-  readonly refused: number;
-}
+/**
+ * One side of a comparison. `kind` is null if the version is not an optimised build. `parity` is measured without the
+ * pin `rowByRow`. `refused` counts the users without a usable answer from this version.
+ */
+export type BuildSide = ReturnType<typeof sideOf>;
 
-interface JudgedLabels {
-  /** The output field that was compared with the labels. */
-  readonly output: string;
-  /** The number of users with a label and both answers. */
-  readonly users: number;
-  readonly figures: LabelFigures;
-}
+/** The output field that was compared with the labels, and the number of users with a label and both answers. */
+type JudgedLabels = ReturnType<typeof judgeLabels>;
 
-function sideOf(version: ModelVersionRecord, { parity, refused }: SideFigures): BuildSide {
+function sideOf(version: ModelVersionRecord, { parity, refused }: SideFigures) {
   const { number, build, artifactHash: artifact, size: bytes, rowByRow = false } = version;
   return { number, kind: build?.kind ?? null, artifact, bytes, rowByRow, parity, refused };
 }
@@ -210,7 +192,7 @@ function judgeLabels(
   userIds: readonly string[],
   { parent, build }: { readonly parent: AnsweredUsers; readonly build: AnsweredUsers },
   decision: DecisionPolicy | undefined,
-): JudgedLabels {
+) {
   const output = judgedField(parent, decision);
   const [ours, theirs] = output === null ? [] : [numbersOf(parent, output), numbersOf(build, output)];
   if (output === null || !ours || !theirs) {

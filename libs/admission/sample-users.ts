@@ -198,7 +198,10 @@ function spread<T>(all: readonly T[], most: number): readonly T[] {
   return Array.from({ length: most }, (_, i) => all[Math.floor((i * all.length) / most)] as T);
 }
 
-/** Returns user ids up to a limit, spread over the keys; null if they were not read in time. */
+/**
+ * Returns user ids of one half up to a limit, spread over the keys; null if they were not read in time. The hash splits
+ * the users, so that an optimised build is measured on users that its calibration has not seen.
+ */
 export function usersOfHalf(
   pool: Pool,
   definition: Pick<ModelDefinition, 'query'>,

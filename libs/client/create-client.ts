@@ -4,6 +4,7 @@
  */
 
 import { type OutcomeCalls, outcomeCalls } from '@tandem/outcomes/client';
+import { type RolloutCalls, rolloutCalls } from '@tandem/rollouts/client';
 import { type Connection, type ConnectionOptions, openConnection } from '@tandem/transport/open-connection';
 import type { SendOptions } from '@tandem/transport/send-entries';
 import { type CallOptions, methodsOf, pagePath, type Transport } from '@tandem/transport/transport';
@@ -35,7 +36,6 @@ import type {
   RequestPredictorName,
   UserWithFeatures,
 } from './predictor-types.ts';
-import { type RolloutCalls, rolloutCalls } from './rollouts.ts';
 import { type RunCalls, runCalls } from './runs.ts';
 import { type ContextTokens, createSession, type Session } from './session.ts';
 import type {

@@ -18,9 +18,6 @@ import type { PredictorSchema, PredictorsSchema, StableVersionsSchema } from '@t
 import type { ProcessesSchema } from '@tandem/wire/processes';
 import type { PushSchema } from '@tandem/wire/pushes';
 import type { RankingSchema, RankSchema } from '@tandem/wire/rankings';
-import type { RolloutPlanSchema } from '@tandem/wire/rollout-plan';
-import type { RolloutChecksSchema, RolloutReportSchema } from '@tandem/wire/rollout-report';
-import type { ArmOverridesSchema, RolloutPageSchema, RolloutSchema, StartedRolloutSchema } from '@tandem/wire/rollouts';
 import type {
   BudgetSchema,
   RunDetailSchema,
@@ -29,10 +26,10 @@ import type {
   RunSchema,
   StartRunSchema,
 } from '@tandem/wire/runs';
-import type { ShadowReportSchema } from '@tandem/wire/shadow-report';
 import type { CandidateSchema, ReadmissionSchema, ReceiptSchema, UserSchema } from '@tandem/wire/users';
 
 export type * from '@tandem/outcomes/wire-types';
+export type * from '@tandem/rollouts/wire-types';
 export type { Problem, ProblemCode } from '@tandem/transport/wire-types';
 
 // Requests.
@@ -42,8 +39,6 @@ export type Event = Sent<typeof EventSchema>;
 export type Push = Sent<typeof PushSchema>;
 export type Rank = Sent<typeof RankSchema>;
 export type ReadMany = Sent<typeof ReadManySchema>;
-export type RolloutPlanInput = Sent<typeof RolloutPlanSchema>;
-export type CanaryPlanInput = Extract<RolloutPlanInput, { readonly kind: 'canary' }>;
 export type StartRun = Sent<typeof StartRunSchema>;
 
 // Answers.
@@ -79,20 +74,10 @@ export type StableVersion = ListStableVersionsAnswer['versions'][number];
 export type ListProcessesAnswer = Answered<typeof ProcessesSchema>;
 export type Process = ListProcessesAnswer['processes'][number];
 export type Ranking = Answered<typeof RankingSchema>;
-export type RolloutReport = Answered<typeof RolloutReportSchema>;
-export type Judgement = RolloutReport['judgement'];
-export type RolloutCheck = ListRolloutChecksAnswer['checks'][number];
-export type ListRolloutChecksAnswer = Answered<typeof RolloutChecksSchema>;
-export type Rollout = Answered<typeof RolloutSchema>;
-export type StartedRollout = Answered<typeof StartedRolloutSchema>;
-export type ListRolloutsAnswer = Answered<typeof RolloutPageSchema>;
-export type ArmOverrides = Answered<typeof ArmOverridesSchema>;
-export type OverriddenUser = ArmOverrides['overrides'][number];
 export type Run = Answered<typeof RunSchema>;
 export type ShowRunAnswer = Answered<typeof RunDetailSchema>;
 export type ListRunsAnswer = Answered<typeof RunPageSchema>;
 export type RunPlan = Answered<typeof RunPlanSchema>;
-export type ShadowReport = Answered<typeof ShadowReportSchema>;
 export type Candidate = Answered<typeof CandidateSchema>;
 export type User = Answered<typeof UserSchema>;
 export type EventValue = User['context'][string];

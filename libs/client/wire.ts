@@ -1,22 +1,19 @@
 /** The types of the wire, under the names that applications use. `wire-types.ts` has the generated types. */
 import type {
   BuildComparison,
-  CanaryPlanInput,
   Event,
   Explanation,
   GenerationReport,
   KeptExplanation,
   Prediction,
   Push,
-  Rollout,
-  RolloutReport,
   Run as RunWithoutFailures,
   SegmentValue,
-  ShadowReport,
   ShowRunAnswer,
   StartRun,
 } from './wire-types.ts';
 
+export type * from '@tandem/rollouts/client';
 export type * from './wire-types.ts';
 export type {
   Artifact as ArtifactView,
@@ -26,18 +23,14 @@ export type {
   GenerationReport as GenerationReportView,
   ListAuditAnswer as AuditPage,
   ListKeptExplanationsAnswer as KeptPage,
-  ListRolloutsAnswer as RolloutPage,
   ListRunsAnswer as RunPage,
   Model as ModelView,
   OutputShift as OutputShiftView,
-  OverriddenUser as ArmOverrideView,
   ParityCertificate as ParityView,
   Prediction as PredictionAnswer,
   Predictor as PredictorView,
   Process as ProcessView,
   RollBackAnswer as Rollback,
-  Rollout as RolloutView,
-  RolloutPlanInput as RolloutInput,
   SegmentValue as SegmentValueView,
   StableVersion as StableVersionView,
   StartRun as RunRequest,
@@ -56,13 +49,6 @@ export type KeptFeature = KeptInputs['features'][number];
 export type ComparedPace = BuildComparison['pace']['alone'];
 export type FlipsView = NonNullable<SegmentValue['flips']>;
 export type ReportFiguresView = NonNullable<GenerationReport['figures']>;
-export type OutcomeComparisonView = RolloutReport['outcomes'][number];
-export type MeanView = OutcomeComparisonView['stable'];
-export type EstimateView = NonNullable<OutcomeComparisonView['difference']>;
-export type ShadowComparisons = ShadowReport['everybody'];
-export type ShadowMover = ShadowReport['movers'][number];
-export type ShadowedCandidate = ShadowReport['candidate'];
-export type RolloutState = Rollout['state'];
 export type RunScope = StartRun['scope'];
 export type RunState = RunWithoutFailures['state'];
 
@@ -88,6 +74,3 @@ export type { OutcomeInput } from '@tandem/outcomes/client';
  * a build's parent.
  */
 export type PushInput = Omit<Push, 'artifact'>;
-
-/** How a rollout is judged; omitted settings have the service's defaults. */
-export type AnalysisInput = NonNullable<CanaryPlanInput['analysis']>;

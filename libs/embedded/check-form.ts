@@ -1,5 +1,6 @@
 /** Checks a value against its schema. An error names the field and the remedy. */
 import { TandemError } from '@tandem/freshness/errors';
+import { SEND_OBJECT } from '@tandem/wire/problem';
 import type { Read, Schema, Sent } from '@tandem/wire/schema';
 
 /** The schema of a request body, or of an argument of an embedded call. */
@@ -14,7 +15,7 @@ export interface BodyForm<S extends Schema> {
 }
 
 /** The name of the value as a whole in errors, and the remedy. */
-const BODY = { name: 'The body', remedy: 'send a JSON object' };
+const BODY = { name: 'The body', remedy: SEND_OBJECT };
 export const ARGUMENT: typeof BODY = { name: 'The argument', remedy: 'give an object' };
 
 /** Returns the value as the schema reads it. Throws a TandemError `invalid_input` that names the first wrong field. */

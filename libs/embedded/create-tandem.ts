@@ -6,6 +6,7 @@ import type { ReadResult } from '@tandem/freshness/answer';
 import { isTandemError, notFound, TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';
 import { assertMigrated } from '@tandem/offline-store/sql/assert-migrated';
+import { observers } from '@tandem/rollouts/observe/observe';
 import { countWarnings } from '@tandem/telemetry/counted-log';
 import { createLog, type Log, silentLog } from '@tandem/telemetry/log';
 import { createMetrics, type Metrics } from '@tandem/telemetry/metrics';
@@ -132,7 +133,7 @@ async function open(
   await proveDatabase(settings.database, pools);
   await assertMigrated(pools.vital);
   const reading = { ...settings, ...telemetry, kind: 'embedded', live: live ? 'loaded' : 'none' } as const;
-  const ready = await openReading(reading, pools, opened);
+  const ready = await openReading({ ...reading, observers }, pools, opened);
   // Connects and prepares the statement. On a busy machine, a first read that had to do so would miss its time limit.
   await ready.authority.certify([]).catch(() => {});
   return ready;
@@ -161,8 +162,7 @@ class EmbeddedTandem implements Tandem {
     this.#opened = opened;
     this.#readUsers = createReadUsers({ ...reading, metrics });
     this.#rankCandidates = createRankCandidates({ ...reading, metrics });
-    const { mayInfer = () => true } = reading;
-    this.#inferRows = createInferRows({ ...reading, mayInfer, knownAssignments: createKnownAssignments(reading) });
+    this.#inferRows = createInferRows({ ...reading, knownAssignments: createKnownAssignments(reading) });
   }
 
   async read(name: string, userId: string, demand?: ReadDemand): Promise<PredictionView> {

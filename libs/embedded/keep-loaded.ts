@@ -9,7 +9,7 @@ import type { ModelVersion } from '@tandem/freshness/predictor';
 import type { IsolatedPools } from '@tandem/inference/live/isolated-pools';
 import { findScoredUsers } from '@tandem/offline-store/generations/generation-rows';
 import type { StoredRegistry } from '@tandem/offline-store/models/registry';
-import { type KeptVersions, keepLoaded, type ProcessRegister } from '@tandem/prediction/rollouts/loaded-versions';
+import { type KeptVersions, keepLoaded, type ProcessRegister } from '@tandem/prediction/processes/loaded-versions';
 import type { FeatureSource } from '@tandem/prediction/scoring/feature-source';
 import type { Scorer } from '@tandem/prediction/scoring/scoring';
 import { createLoadLog } from '@tandem/telemetry/load-log';

@@ -1,6 +1,6 @@
 /** Limits live inference to loaded model versions, for a process that rollouts do not wait for. */
 import type { LiveOutcome, LivePredictor } from '@tandem/freshness/live-predictor';
-import type { KeptVersions } from '@tandem/prediction/rollouts/loaded-versions';
+import type { KeptVersions } from '@tandem/prediction/processes/loaded-versions';
 
 /** The outcome if the model is not loaded yet. Loading takes longer than a read waits, so the next rung answers. */
 const NOT_LOADED: LiveOutcome = Object.freeze({
@@ -25,10 +25,10 @@ export function onlyLoaded(live: LivePredictor, { isLoaded }: Pick<KeptVersions,
   };
 }
 
-/** Returns a predicate for the versions that a process infers with; undefined if it infers with any version. */
+/** Returns a predicate for the versions that a process infers with. */
 export function mayInfer(
   live: 'any' | 'loaded' | 'none',
   { isLoaded }: Pick<KeptVersions, 'isLoaded'>,
-): ((modelVersionId: string) => boolean) | undefined {
-  return { any: undefined, loaded: isLoaded, none: () => false }[live];
+): (modelVersionId: string) => boolean {
+  return { any: () => true, loaded: isLoaded, none: () => false }[live];
 }

@@ -9,23 +9,11 @@ import type { OnlinePredictions } from '@tandem/freshness/stored-prediction';
 import type { createPool } from '@tandem/offline-store/sql/database';
 import { sqlState } from '@tandem/offline-store/sql/database';
 import { createHistoryMarks, lookForMarks } from '@tandem/offline-store/sql/history-marks';
-import { createLossNotice, type LossNotice, type MarkMemory } from '@tandem/prediction/events/notice-loss';
+import { createLossNotice, type MarkMemory } from '@tandem/prediction/events/notice-loss';
 import type { Log } from '@tandem/telemetry/log';
 import { repeat } from '@tandem/timing/repeat';
 
 type Pool = ReturnType<typeof createPool>;
-
-interface NoticingLoss {
-  /** Looks for the marks over a new connection. If it detects a loss, a new history has begun when this resolves. */
-  look(client: Parameters<typeof lookForMarks>[1]): Promise<void>;
-  /**
-   * Wraps the predictions in Redis. `find` rejects with `unavailable` until Redis is known to contain nothing of a lost
-   * past.
-   */
-  onceSure<Online extends OnlinePredictions>(online: Online): Online;
-  prove: LossNotice['prove'];
-  stop(): Promise<void>;
-}
 
 const EVERY_MS = 2_000;
 /**
@@ -39,7 +27,7 @@ const UNSURE_EVERY_MS = 100;
  */
 const CANNOT_LOOK = ['42P01', '42501'];
 
-export function openLossNotice(pool: Pool, memory: MarkMemory, log: Log, everyMs: number = EVERY_MS): NoticingLoss {
+export function openLossNotice(pool: Pool, memory: MarkMemory, log: Log, everyMs: number = EVERY_MS) {
   const losses = createLossNotice(createHistoryMarks(pool), memory);
   let cannotLook = false;
   let lastRound = Number.NEGATIVE_INFINITY;
@@ -68,14 +56,19 @@ export function openLossNotice(pool: Pool, memory: MarkMemory, log: Log, everyMs
 
   const rounds = repeat(Math.min(everyMs, UNSURE_EVERY_MS), round);
   return {
-    async look(client) {
+    /** Looks for the marks over a new connection. If it detects a loss, a new history has begun when this resolves. */
+    async look(client: Parameters<typeof lookForMarks>[1]): Promise<void> {
       try {
         tell(await losses.connected((known) => lookForMarks(pool, client, known)));
       } catch (error) {
         if (!lacksRights(error)) throw error;
       }
     },
-    onceSure(online) {
+    /**
+     * Wraps the predictions in Redis. `find` rejects with `unavailable` until Redis is known to contain nothing of a lost
+     * past.
+     */
+    onceSure<Online extends OnlinePredictions>(online: Online): Online {
       const find: OnlinePredictions['find'] = (assignment, userIds) =>
         isSure() ? online.find(assignment, userIds) : Promise.reject(unsure());
       return { ...online, find };

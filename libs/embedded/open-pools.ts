@@ -3,7 +3,7 @@
  * waits for reads. Each pool opens connections on demand.
  */
 import { createFeaturePool } from '@tandem/offline-store/features/feature-login';
-import { directRoom } from '@tandem/offline-store/rollouts/connection-room';
+import { directRoom } from '@tandem/offline-store/processes/connection-room';
 import { createPool, type PoolOptions } from '@tandem/offline-store/sql/database';
 import { type DatabasePaths, DIRECT, leadsThroughPooler } from '@tandem/offline-store/sql/paths';
 import { WARM_CONNECTIONS } from './keep-loaded.ts';

@@ -14,10 +14,10 @@ import { createFeatureSource } from '@tandem/offline-store/features/features';
 import { type BucketOptions, createBucket } from '@tandem/offline-store/models/artifact-bucket';
 import { createArtifactStore } from '@tandem/offline-store/models/artifacts';
 import { createRegistry, type StoredRegistry } from '@tandem/offline-store/models/registry';
+import { openRegister } from '@tandem/offline-store/processes/processes';
 import { createLossyWriter, createOverlayStore as createOverlayRows } from '@tandem/offline-store/reads/overlay';
 import { createStoredPredictions } from '@tandem/offline-store/reads/predictions';
 import { observeVisible } from '@tandem/offline-store/reads/visible-delays';
-import { openRegister } from '@tandem/offline-store/rollouts/processes';
 import type { DatabasePaths } from '@tandem/offline-store/sql/paths';
 import { reportLostPast } from '@tandem/offline-store/sql/report-lost-past';
 import { createMarkMemory } from '@tandem/online-store/mark-memory';
@@ -26,16 +26,17 @@ import { createOverlayStore } from '@tandem/online-store/overlay-store';
 import { createOnlinePredictions } from '@tandem/online-store/predictions';
 import type { MarkMemory } from '@tandem/prediction/events/notice-loss';
 import { createLivePredictor } from '@tandem/prediction/live/live-prediction';
-import type { ProcessRegister } from '@tandem/prediction/rollouts/loaded-versions';
-import type { ProcessKind } from '@tandem/prediction/rollouts/processes';
+import type { ProcessRegister } from '@tandem/prediction/processes/loaded-versions';
+import type { ProcessKind } from '@tandem/prediction/processes/processes';
 import { createLibraryLog, type Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { RELEASE } from '@tandem/telemetry/release';
 import { countLoads } from '@tandem/telemetry/sampled-stats';
 import { type KeptModels, keepModels } from './keep-loaded.ts';
+import { type OpenObserver, openObservers, type ReadingHost } from './observe-answers.ts';
+import { observeDemand } from './observe-demand.ts';
 import { observeCertificates, observeLive, observeOnline, observeStatements } from './observe-stores.ts';
 import { mayInfer, NOT_LIVE, onlyLoaded } from './only-loaded.ts';
-import { openCounts } from './open-counts.ts';
 import { openLossNotice } from './open-loss-notice.ts';
 import type { ReadingPools } from './open-pools.ts';
 
@@ -56,6 +57,8 @@ export interface ReadingSettings {
   readonly artifacts?: BucketOptions | null;
   /** The memory for recently read predictions. Default: none. */
   readonly answerCache?: { readonly megabytes: number };
+  /** The observers of answers, beside the counts of demand. */
+  readonly observers?: readonly OpenObserver[];
   readonly log: Log;
   readonly metrics: Metrics;
   /** The prefix of the online store's keys. */
@@ -98,7 +101,11 @@ export async function closeOpened(opened: Opened): Promise<void> {
 /**
  * Opens the parts. Resolves when everything for the first reads is ready, or after 10 s. The caller closes the pools.
  */
-export async function openReading(settings: ReadingSettings, pools: ReadingPools, opened: Opened) {
+export async function openReading(
+  settings: ReadingSettings,
+  pools: ReadingPools & Pick<ReadingHost, 'afterReplies'>,
+  opened: Opened,
+) {
   const stored = openOnline(settings, opened);
   const postgres = openPostgres(settings, pools, stored.markMemory, opened);
   const redis = { ...stored, online: postgres.losses.onceSure(stored.online) };
@@ -108,16 +115,21 @@ export async function openReading(settings: ReadingSettings, pools: ReadingPools
   const scorer = openInference(settings, postgres.registry, opened);
   const { kept, live } = await keepReady(settings, pools, { postgres, redis, scorer }, opened);
   const may = mayInfer(settings.live, kept);
-  const counted = { ...settings, pool: pools.pool, assignments, mayInfer: may };
-  const counts = openCounts(counted, opened);
   const { authority, registry, offline } = postgres;
+  const { limitMs, log, metrics, observers = [] } = settings;
+  const host = { ...pools, registry, assignments, mayInfer: may, limitMs, log, metrics };
+  const answers = openObservers(
+    [observeDemand, ...observers],
+    { ...host, childMemoryMb: settings.inference.memoryMb },
+    opened,
+  );
   const lostPast = reportLostPast(pools.pool, settings);
   const readers = { authority, registry, online: redis.online, offline, live, memory, lastKnown, lostPast };
   const readPrediction = createPredictionReader(readers);
   const infersLive = settings.live !== 'none';
   return {
     ...{ ...postgres, redis, memory, assignments, scorer, kept, infersLive, mayInfer: may },
-    ...{ readPrediction, ...counts },
+    ...{ readPrediction, ...answers },
   };
 }
 

@@ -16,7 +16,7 @@ async function rankedBy(type: 'int64' | 'uint64' | 'bool', values: readonly Pred
     return userIds.map((_, i): ReadResult => answerOf({ prediction: { rank: values[i] ?? 0 } }));
   };
   const metrics = createMetrics({ app: 'embedded', processMetrics: false });
-  const rankCandidates = createRankCandidates({ readPrediction, metrics, servedReads: { note: () => {} } });
+  const rankCandidates = createRankCandidates({ readPrediction, metrics, onAnswer: () => {} });
   const candidates = values.map((_, i) => ({ id: 'abcdef'[i] ?? '', features: {} }));
   const { ranked } = await rankCandidates(readOf().predictor, { userId: '1', candidates }, PLAIN_READ);
   return ranked.map(({ id, score }) => [id, score]);

@@ -3,7 +3,7 @@
  * and certifies the answer. Each candidate is a row of the model.
  */
 import type { Answer, ReadResult } from '@tandem/freshness/answer';
-import { isTransient, TandemError } from '@tandem/freshness/errors';
+import { invalidInput, isTransient, TandemError } from '@tandem/freshness/errors';
 import type { ModelVersion, OutputField, PredictionValue, Predictor } from '@tandem/freshness/predictor';
 import type { ReadOptions, ReadTimes, RequestRead } from '@tandem/freshness/read-options';
 import { userIdProblem } from '@tandem/freshness/user-id';
@@ -13,7 +13,7 @@ import type { Read } from '@tandem/wire/schema';
 import { createPredictionCount, predictionView } from './prediction-view.ts';
 import type { ReadUsersDependencies } from './read-users.ts';
 
-interface RankDependencies extends Pick<ReadUsersDependencies, 'readPrediction' | 'servedReads'> {
+interface RankDependencies extends Pick<ReadUsersDependencies, 'readPrediction' | 'onAnswer'> {
   readonly metrics: ReadUsersDependencies['metrics'] & Pick<Metrics, 'rankedCandidates'>;
 }
 
@@ -40,7 +40,7 @@ export type RankCandidates = (
   times?: ReadTimes,
 ) => Promise<Ranking>;
 
-export function createRankCandidates({ readPrediction, metrics, servedReads }: RankDependencies): RankCandidates {
+export function createRankCandidates({ readPrediction, metrics, onAnswer }: RankDependencies): RankCandidates {
   const count = createPredictionCount(metrics);
   return async function rankCandidates(predictor, asked, options, times) {
     const startedAt = performance.now();
@@ -57,7 +57,10 @@ export function createRankCandidates({ readPrediction, metrics, servedReads }: R
     const error = failureOf(results);
     const answers = results.filter((result) => !(result instanceof TandemError));
     const result = error ?? (answers[0] as Answer);
-    servedReads.note({ predictor, userId: asked.userId, result, ms: performance.now() - startedAt });
+    onAnswer({
+      ...{ predictor, userId: asked.userId, result },
+      ...{ ms: performance.now() - startedAt, features: 'candidates' },
+    });
     if (error) {
       metrics.predictionErrors.inc({ predictor: name, code: error.code });
       throw error;
@@ -136,7 +139,8 @@ function outputToRankBy(fields: readonly OutputField[], said: string | undefined
   const by = said ?? (outputs.length === 1 ? outputs[0] : undefined);
   if (by !== undefined && outputs.includes(by)) return by;
   if (outputs.length === 0)
-    throw refusedBy(
+    throw invalidInput(
+      'by',
       'cannot be used: no output is a single number',
       'use a predictor with an output that is a single number',
     );
@@ -144,9 +148,5 @@ function outputToRankBy(fields: readonly OutputField[], said: string | undefined
     by === undefined
       ? 'is missing, and the predictor has several numeric outputs'
       : 'is not an output with a single number';
-  throw refusedBy(fault, `use one of ${outputs.slice(0, 8).join(', ')}`);
-}
-
-function refusedBy(fault: string, remedy: string): TandemError {
-  return new TandemError('invalid_input', `by ${fault}.`, { field: 'by', remedy });
+  throw invalidInput('by', fault, `use one of ${outputs.slice(0, 8).join(', ')}`);
 }

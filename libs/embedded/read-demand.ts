@@ -1,7 +1,7 @@
 /**
  * Converts the demands of a caller on an embedded read, which follow HTTP's Cache-Control, to options of the reader.
  */
-import { TandemError } from '@tandem/freshness/errors';
+import { invalidInput } from '@tandem/freshness/errors';
 import { PLAIN_READ, type ReadOptions, type RequestFeatures } from '@tandem/freshness/read-options';
 import { parseContextToken } from '@tandem/prediction/events/events';
 import type { FeaturesOfUsers } from './read-users.ts';
@@ -57,8 +57,9 @@ export const OF_ONE = [...OF_RANKING, 'features'] as const satisfies readonly (k
 export function optionsOf(demand: ReadDemand | undefined, names: readonly string[]): ReadOptions {
   if (demand === undefined) return PLAIN_READ;
   const unknown = Object.keys(demand).find((name) => !names.includes(name));
-  if (unknown === 'minContext') throw invalid(unknown, 'is the token of a single user', 'read this user with read()');
-  if (unknown !== undefined) throw invalid(unknown, 'is not an option of this read', `use ${names.join(', ')}`);
+  if (unknown === 'minContext')
+    throw invalidInput(unknown, 'is the token of a single user', 'read this user with read()');
+  if (unknown !== undefined) throw invalidInput(unknown, 'is not an option of this read', `use ${names.join(', ')}`);
   const { minContext } = demand;
   const options = {
     noCache: flag('noCache', demand.noCache),
@@ -68,7 +69,7 @@ export function optionsOf(demand: ReadDemand | undefined, names: readonly string
     minContext: minContext === undefined ? null : tokenOf(minContext),
   };
   if (options.noCache && options.onlyIfCached) {
-    throw invalid('noCache', 'contradicts onlyIfCached', 'leave out one of the two');
+    throw invalidInput('noCache', 'contradicts onlyIfCached', 'leave out one of the two');
   }
   return options;
 }
@@ -96,9 +97,9 @@ export function usersOf(users: readonly string[] | readonly UserWithFeatures[]):
   const entryOf = (i: number) => `users[${i}]`;
   const features = users.map((user, i) => {
     if (typeof user !== 'object' || user === null)
-      throw invalid(entryOf(i), 'has no features', 'give each user the features, or none of them');
+      throw invalidInput(entryOf(i), 'has no features', 'give each user the features, or none of them');
     const unknown = Object.keys(user).find((name) => name !== 'userId' && name !== 'features');
-    if (unknown !== undefined) throw invalid(`${entryOf(i)}.${unknown}`, 'is not known', 'leave it out');
+    if (unknown !== undefined) throw invalidInput(`${entryOf(i)}.${unknown}`, 'is not known', 'leave it out');
     return copyOf(user.features, `${entryOf(i)}.features`);
   });
   const userIds = users.map(({ userId }) => userId);
@@ -115,26 +116,22 @@ function hasFeatures(users: readonly string[] | readonly UserWithFeatures[]): us
  */
 export function copyOf<F extends object>(features: F | undefined, field: string): F {
   if (typeof features === 'object' && features !== null && !Array.isArray(features)) return { ...features };
-  throw invalid(field, 'is not an object', 'give a value for each feature, by name');
+  throw invalidInput(field, 'is not an object', 'give a value for each feature, by name');
 }
 
 function flag(name: string, value: unknown = false): boolean {
   if (typeof value === 'boolean') return value;
-  throw invalid(name, 'is neither true nor false', 'give a boolean');
+  throw invalidInput(name, 'is neither true nor false', 'give a boolean');
 }
 
 function seconds(name: string, value: unknown, isUnbounded: boolean): number | null {
   if (value === undefined) return null;
   if (typeof value === 'number' && value >= 0 && (isUnbounded || Number.isFinite(value))) return value;
-  throw invalid(name, 'is not a number of seconds', 'give a number that is 0 or more');
+  throw invalidInput(name, 'is not a number of seconds', 'give a number that is 0 or more');
 }
 
 function tokenOf(token: unknown) {
   const parsed = typeof token === 'string' ? parseContextToken(token) : null;
   if (parsed) return parsed;
-  throw invalid('minContext', 'is not a context token', "give the contextToken of an event's acknowledgement");
-}
-
-function invalid(field: string, what: string, remedy: string): TandemError {
-  return new TandemError('invalid_input', `${field} ${what}.`, { field, remedy });
+  throw invalidInput('minContext', 'is not a context token', "give the contextToken of an event's acknowledgement");
 }

@@ -24,8 +24,7 @@ it('reads the users of the call, even if the caller changes its list after they 
   const readUsers = createReadUsers({
     readPrediction: world.createReader({ authority }),
     metrics: createMetrics({ app: 'embedded', processMetrics: false }),
-    servedReads: { note: () => {} },
-    readCounts: { note: () => {} },
+    onAnswer: () => {},
   });
   const predictor = await world.registry.predictor(PREDICTOR);
   if (!predictor) throw new Error('the predictor is not known');

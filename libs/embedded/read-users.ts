@@ -1,7 +1,7 @@
 /**
  * Reads many users of a predictor for an API or an application, with one request to each store for each hundred users.
- * Each user gets a prediction or an error, in the order of the call. Reads are counted here: as demand, in rollouts and
- * in metrics.
+ * Each user gets a prediction or an error, in the order of the call. Reads are counted here in
+ * metrics, and observers are notified of each answer.
  */
 import type { ReadResult } from '@tandem/freshness/answer';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
@@ -9,16 +9,14 @@ import type { Predictor } from '@tandem/freshness/predictor';
 import type { ReadOptions, ReadTimes, RequestFeatures, RequestRead } from '@tandem/freshness/read-options';
 import type { PredictionReader } from '@tandem/freshness/reader';
 import { type KeyType, userIdProblem } from '@tandem/freshness/user-id';
-import type { ReadCounts } from '@tandem/prediction/demand/count-reads';
-import type { ServedReads } from '@tandem/prediction/rollouts/count-served-reads';
 import type { Metrics } from '@tandem/telemetry/metrics';
+import type { OnAnswer } from './observe-answers.ts';
 import { createPredictionCount } from './prediction-view.ts';
 
 export interface ReadUsersDependencies {
   readonly readPrediction: PredictionReader;
   readonly metrics: Pick<Metrics, 'predictions' | 'refreshHits' | 'predictionErrors' | 'requestPredictions'>;
-  readonly servedReads: Pick<ServedReads, 'note'>;
-  readonly readCounts: Pick<ReadCounts, 'note'>;
+  readonly onAnswer: OnAnswer;
 }
 
 export interface AskedUsers {
@@ -44,7 +42,7 @@ interface UsersRead {
   /** The number of users with a malformed id. */
   readonly refused: number;
   /**
-   * Counts the reads, after the reply was made.
+   * Counts the reads and notifies the observers, after the reply was made.
    * @param shown the result that the caller gets for each user, if it differs; undefined for a user without a reply
    */
   note(shown?: readonly (ReadResult | undefined)[]): void;
@@ -56,7 +54,7 @@ interface UsersRead {
 export type ReadUsers = (asked: AskedUsers, times?: ReadTimes) => Promise<UsersRead>;
 
 export function createReadUsers(dependencies: ReadUsersDependencies): ReadUsers {
-  const { readPrediction, metrics, servedReads, readCounts } = dependencies;
+  const { readPrediction, metrics, onAnswer } = dependencies;
   const countPrediction = createPredictionCount(metrics);
 
   function count(name: string, result: ReadResult, hasFeatures: boolean): void {
@@ -86,9 +84,7 @@ export function createReadUsers(dependencies: ReadUsersDependencies): ReadUsers 
         count(name, result, request !== undefined);
         if (refused.has(i)) continue;
         const userId = userIds[i] ?? '';
-        servedReads.note({ predictor, userId, result, ms });
-        // A call with features is not a demand for stored predictions, since none can answer it.
-        if (!request) readCounts.note(userId, result);
+        onAnswer({ predictor, userId, result, ms, features: request ? 'request' : 'stored' });
       }
     }
 

@@ -54,7 +54,7 @@ export function createKeyedAccess(ring: KeyRing): Access {
   return function grantAccess(request, scope, event) {
     if (scope === 'public') return ANYBODY;
     if (!ring.isBelieved()) throw notKnown();
-    const text = bearerToken(request.header('authorization'));
+    const text = BEARER.exec(request.header('authorization') ?? '')?.[1] ?? '';
     const found = ring.find(text);
     if ('why' in found) {
       event.add({ keyRefused: found.why, ...(found.id === undefined ? {} : { keyId: found.id }) });
@@ -89,10 +89,6 @@ function hasAccess(ring: KeyRing, text: string, wanted: readonly Scope[]): boole
 
 /** The scheme is case-insensitive (RFC 9110). A malformed token gets the same answer as a wrong one. */
 const BEARER = /^bearer +([^\s,]+)$/i;
-
-function bearerToken(authorization: string | undefined): string {
-  return (authorization === undefined ? undefined : BEARER.exec(authorization)?.[1]) ?? '';
-}
 
 /** Returns the same error for every problem of a key, so that guessing a key reveals nothing. */
 function unauthorized(): TandemError {

@@ -1,7 +1,7 @@
+import { ARM_OVERRIDES_EXAMPLE, ArmOverrideSchema, ArmOverridesSchema } from '@tandem/rollouts/wire/rollouts';
 import { createLog } from '@tandem/telemetry/log';
 import { createMetrics } from '@tandem/telemetry/metrics';
 import { LimitQuery } from '@tandem/wire/page';
-import { ARM_OVERRIDES_EXAMPLE, ArmOverrideSchema, ArmOverridesSchema } from '@tandem/wire/rollouts';
 import { Hono } from 'hono';
 import { expect, it } from 'vitest';
 import { openAccess } from './access.ts';

@@ -23,6 +23,8 @@ export const LIVE_PROBLEMS: readonly ErrorCode[] = [
 
 /** The form of an endpoint's rejections. */
 export interface RefusalForm {
+  /** The path at and below which unknown paths are rejected in this form, such as `/v2`; empty: all paths. */
+  readonly below: string;
   respond(problem: HttpProblem): Response;
   /** The media type and the schema of the body. */
   readonly type: string;
@@ -32,6 +34,7 @@ export interface RefusalForm {
 }
 
 const PROBLEM_DOCUMENTS: RefusalForm = {
+  below: '',
   respond: problemResponse,
   type: 'application/problem+json',
   schema: ProblemSchema,

@@ -58,12 +58,6 @@ export function rangeIn(header: string | undefined): ContentRange | undefined {
 // Reads a body that is a file. It is counted and hashed as it arrives, so that a file that is too large or has another
 // hash is not stored.
 
-interface ReadFile {
-  readonly bytes: Buffer;
-  /** The SHA-256 in hex. */
-  readonly sha256: string;
-}
-
 interface FileBounds {
   readonly most: number;
   /** The remedy for a larger file. */
@@ -76,8 +70,11 @@ function inUnits(bytes: number): string {
   return bytes % MIB === 0 ? `${bytes / MIB} MiB` : `${bytes} bytes`;
 }
 
-/** Reads the file. Throws a TandemError: `body_too_large`, or `malformed_request` if the body is truncated. */
-export async function readFileBody(request: Request, { most, remedy }: FileBounds): Promise<ReadFile> {
+/**
+ * Reads the file. Returns its bytes and their SHA-256 in hex. Throws a TandemError: `body_too_large`, or
+ * `malformed_request` if the body is truncated.
+ */
+export async function readFileBody(request: Request, { most, remedy }: FileBounds) {
   const announced = Number(request.headers.get('content-length') ?? 0);
   const tooLarge = () =>
     new TandemError('body_too_large', `The body is too large: at most ${inUnits(most)} are allowed.`, { remedy });

@@ -1,14 +1,7 @@
 /** Parses the query of a paged list, newest first: page size, position, and predictor. */
-import { TandemError } from '@tandem/freshness/errors';
+import { invalidInput } from '@tandem/freshness/errors';
 import { DEFAULT_LIMIT, MAX_LIMIT } from '@tandem/wire/page';
 import type { HonoRequest } from 'hono';
-
-interface AskedPage {
-  readonly limit: number;
-  /** `next` of the previous page. */
-  readonly before?: string;
-  readonly predictor?: string;
-}
 
 /**
  * Parses the query of a page. Throws `invalid_input`.
@@ -16,11 +9,11 @@ interface AskedPage {
  * error
  * @param what the name of such a text, for example `the id of a run`
  */
-export function pageIn({ req }: { req: HonoRequest }, isNext: (text: string) => boolean, what: string): AskedPage {
+export function pageIn({ req }: { req: HonoRequest }, isNext: (text: string) => boolean, what: string) {
   const limit = limitOf(req.query('limit'));
   const before = req.query('before');
   const predictor = req.query('predictor');
-  if (before !== undefined && !isNext(before)) throw queryProblem('before', `is not ${what}`, "send the page's `next`");
+  if (before !== undefined && !isNext(before)) throw invalidInput('before', `is not ${what}`, "send the page's `next`");
   return {
     limit,
     ...(before === undefined ? {} : { before }),
@@ -33,11 +26,7 @@ export function limitOf(text: string | undefined): number {
   if (text === undefined) return DEFAULT_LIMIT;
   const limit = /^[1-9][0-9]{0,3}$/.test(text) ? Number(text) : 0;
   if (limit >= 1 && limit <= MAX_LIMIT) return limit;
-  throw queryProblem('limit', `is not a whole number from 1 to ${MAX_LIMIT}`, `send 1 to ${MAX_LIMIT}`);
-}
-
-function queryProblem(field: string, problem: string, remedy: string): TandemError {
-  return new TandemError('invalid_input', `${field} ${problem}.`, { field, remedy });
+  throw invalidInput('limit', `is not a whole number from 1 to ${MAX_LIMIT}`, `send 1 to ${MAX_LIMIT}`);
 }
 
 /** Returns whether a text can be the `next` of a page whose rows are numbered. */

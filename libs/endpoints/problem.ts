@@ -8,7 +8,6 @@ import { ERROR_KINDS, type ErrorCode } from '@tandem/freshness/error-codes';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import { type Reply, responseOf } from '@tandem/http-server/reply';
 import { sqlState } from '@tandem/offline-store/sql/database';
-import type { ProblemView } from '@tandem/wire/problem';
 
 const TEXTS: Readonly<Record<ErrorCode, readonly [title: string, when: string]>> = {
   malformed_request: ['Malformed request', 'a header, the path or the JSON cannot be parsed'],
@@ -116,11 +115,7 @@ export const PROBLEM_KINDS = Object.freeze(
 ) as Readonly<Record<ErrorCode, ProblemKind>>;
 
 /** A problem document with its HTTP headers. */
-export interface HttpProblem {
-  readonly code: ErrorCode;
-  readonly problem: ProblemView;
-  readonly headers: Readonly<Record<string, string>>;
-}
+export type HttpProblem = ReturnType<typeof toProblem>;
 
 /** Seconds in Retry-After of a 503 whose error gives none. */
 const RETRY_AFTER = 1;
@@ -134,7 +129,7 @@ export function problemType(code: ErrorCode): string {
  * @param instance the request's path
  * @param field the place of the error; it overrides the field of the error
  */
-export function toProblem(error: unknown, instance?: string, field?: string): HttpProblem {
+export function toProblem(error: unknown, instance?: string, field?: string) {
   const { code, message: detail, headers, retryAfter, ...shown } = shownError(error);
   const { status, title } = PROBLEM_KINDS[code];
   const seconds = retryAfter ?? (status === 503 ? RETRY_AFTER : undefined);

@@ -221,6 +221,14 @@ export function beyondLiveLimit(): TandemError {
   );
 }
 
+/**
+ * Returns the error for a value of the caller's input.
+ * @param problem the text after the field, such as `is 3`
+ */
+export function invalidInput(field: string, problem: string, remedy: string): TandemError {
+  return new TandemError('invalid_input', `${field} ${problem}.`, { field, remedy });
+}
+
 export function unknownPredictor(name: string): TandemError {
   return new TandemError('unknown_predictor', `There is no predictor ${JSON.stringify(name.slice(0, 80))}.`, {
     field: 'predictor',

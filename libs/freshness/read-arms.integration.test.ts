@@ -1,8 +1,8 @@
-import { bucketOfUser } from '@tandem/experiment/assignment';
-import { createRolloutStore } from '@tandem/offline-store/rollouts/rollouts';
 import { createPredictionWorld, PREDICTOR, type PredictionWorld } from '@tandem/prediction/prediction-world.fixture';
+import { createRolloutStore } from '@tandem/rollouts/statements/rollouts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Answer } from './answer.ts';
+import { bucketOfUser } from './assignment.ts';
 import { createPredictionMemory } from './prediction-memory.ts';
 import { PLAIN_READ, type ReadOptions } from './read-options.ts';
 import type { PredictionReader } from './reader.ts';

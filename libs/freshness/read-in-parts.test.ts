@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { TandemError } from './errors.ts';
 import { inParts } from './read-in-parts.ts';
 import { PLAIN_READ } from './read-options.ts';
@@ -30,11 +30,11 @@ it('reads smaller parts, one at a time, after a read of few users', async () => 
     async (_, userIds) => {
       sizes.push(userIds.length);
       most = Math.max(most, ++running);
-      await Promise.resolve();
+      await new Promise((resolve) => setTimeout(resolve, 5));
       running--;
       return userIds.map(resultOf);
     },
-    () => time,
+    { now: () => time, active: () => 0 },
   );
   await read('p', ['1'], PLAIN_READ);
   await read('p', USERS, PLAIN_READ);
@@ -43,6 +43,62 @@ it('reads smaller parts, one at a time, after a read of few users', async () => 
   sizes = [];
   await read('p', USERS, PLAIN_READ);
   expect({ sizes, most }).toEqual({ sizes: [100, 100, 50], most: 3 });
+});
+
+it('rests after a part for as long as the event loop was active', async () => {
+  vi.useFakeTimers();
+  try {
+    let active = 0;
+    let parts = 0;
+    const read = inParts(
+      async (_, userIds) => {
+        parts++;
+        active += 7;
+        return userIds.map(resultOf);
+      },
+      { now: () => 0, active: () => active },
+    );
+    await read('p', ['1'], PLAIN_READ);
+    parts = 0;
+    const reading = read('p', USERS, PLAIN_READ);
+    await vi.advanceTimersByTimeAsync(6);
+    expect(parts).toBe(1);
+    await vi.advanceTimersByTimeAsync(2);
+    expect(parts).toBe(2);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(await reading).toHaveLength(USERS.length);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+it('resolves with its last part, while parts of another read wait', async () => {
+  const ends: (() => void)[] = [];
+  const read = inParts(async (_, userIds) => {
+    await new Promise<void>((resolve) => ends.push(resolve));
+    return userIds.map(resultOf);
+  });
+  const first = read('p', USERS.slice(0, 150), PLAIN_READ);
+  const second = read('p', USERS, PLAIN_READ);
+  await vi.waitFor(() => expect(ends.length).toBeGreaterThanOrEqual(3));
+  // The first read has two parts, which began first.
+  ends[0]?.();
+  ends[1]?.();
+  expect(await first).toHaveLength(150);
+  const settled = await Promise.race([
+    second.then(() => 'ended'),
+    new Promise((resolve) => setImmediate(resolve, 'open')),
+  ]);
+  expect(settled).toBe('open');
+  const timer = setInterval(
+    () =>
+      ends.forEach((end) => {
+        end();
+      }),
+    1,
+  );
+  expect(await second).toHaveLength(USERS.length);
+  clearInterval(timer);
 });
 
 it('asks once for a user who occurs several times, also in different parts', async () => {
@@ -58,6 +114,10 @@ it('leaves a read of few users whole', async () => {
   expect(asked).toEqual([['1', '1', '2']]);
 });
 
-it('fails if a part fails', async () => {
-  await expect(createRead().read([...USERS, 'failing'])).rejects.toMatchObject({ code: 'unknown_predictor' });
+it('fails if a part fails, and reads no further parts', async () => {
+  const { asked, read } = createRead();
+  const many = Array.from({ length: 5_000 }, (_, i) => String(i));
+  await expect(read(['failing', ...many])).rejects.toMatchObject({ code: 'unknown_predictor' });
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(asked.length).toBeLessThan(10);
 });

@@ -3,7 +3,7 @@
  * payment. They are checked against the declaration of the model version that serves the user, and become further
  * columns of a batch.
  */
-import { TandemError } from './errors.ts';
+import { invalidInput } from './errors.ts';
 import type { FeatureBatch, FeatureValues } from './features.ts';
 import type { Categories, FeatureKind, ModelDefinition, ModelInput, RequestColumn } from './predictor.ts';
 import type { RequestFeatures } from './read-options.ts';
@@ -46,12 +46,10 @@ export function checkRequest(
   for (const name of Object.keys(sent)) {
     if (request.some((column) => column.name === name) || isKnown(name)) continue;
     const names = request.map((column) => column.name);
-    throw refused(`${field}.features.${name.slice(0, 80)}`, `is no request feature of predictor ${predictor}`, {
-      remedy:
-        names.length === 0
-          ? 'leave it out: the predictor takes none'
-          : `leave it out, or use one of ${names.join(', ')}`,
-    });
+    const remedy =
+      names.length === 0 ? 'leave it out: the predictor takes none' : `leave it out, or use one of ${names.join(', ')}`;
+    const problem = `is no request feature of predictor ${predictor}`;
+    throw invalidInput(`${field}.features.${name.slice(0, 80)}`, problem, remedy);
   }
   return { sent, values: request.map((column) => givenValue(column, inputs, sent, field)) };
 }
@@ -74,9 +72,8 @@ export function valuesOf(
 ): (number | string | null)[] {
   for (const name of Object.keys(features)) {
     if (columns.some((column) => column.name === name)) continue;
-    throw refused(`${field}.features.${name.slice(0, 80)}`, `is not a feature of predictor ${predictor}`, {
-      remedy: `leave it out, or use one of ${columns.map((column) => column.name).join(', ')}`,
-    });
+    const remedy = `leave it out, or use one of ${columns.map((column) => column.name).join(', ')}`;
+    throw invalidInput(`${field}.features.${name.slice(0, 80)}`, `is not a feature of predictor ${predictor}`, remedy);
   }
   return columns.map((column, i) => {
     const isNull = i < nullable && Object.hasOwn(features, column.name) && features[column.name] === null;
@@ -97,7 +94,7 @@ function givenValue(
     return checkValue(column, input, value, at);
   }
   if (column.default !== undefined) return column.default;
-  throw refused(at, 'is missing, and has no default', { remedy: `send ${describeRequestColumn(column)}` });
+  throw invalidInput(at, 'is missing, and has no default', `send ${describeRequestColumn(column)}`);
 }
 
 function checkValue(
@@ -109,12 +106,8 @@ function checkValue(
   const unheld = input ? inputFault(input, value) : null;
   const fault = requestValueFault(column, value) ?? unheld;
   if (fault === null) return typeof value === 'boolean' ? Number(value) : value;
-  if (fault === unheld) throw refused(at, fault, { remedy: `send a number that ${input?.type} holds` });
-  throw refused(at, fault, { remedy: `send ${describeRequestColumn(column)}` });
-}
-
-function refused(field: string, fault: string, { remedy }: { readonly remedy: string }): TandemError {
-  return new TandemError('invalid_input', `${field} ${fault}.`, { field, remedy });
+  if (fault === unheld) throw invalidInput(at, fault, `send a number that ${input?.type} holds`);
+  throw invalidInput(at, fault, `send ${describeRequestColumn(column)}`);
 }
 
 /** Returns why the model's input cannot hold a value that the column accepts; null if it can. */

@@ -28,7 +28,9 @@ export async function requestedRows(
   { rows, at, checkVersion }: RequestRead,
   results: Results,
 ): Promise<RequestedRows> {
-  const ids = new Set(armsOf(assignments).map(({ modelVersionId }) => modelVersionId));
+  const ids = new Set(
+    [assignments.stable, ...(assignments.rollout?.arms ?? [])].map(({ modelVersionId }) => modelVersionId),
+  );
   const versions = new Map<string, ModelVersion>();
   for (const id of ids) versions.set(id, await registry.modelVersion(id));
   const isKnown = (name: string) =>
@@ -66,10 +68,6 @@ function checkArm(
     check(stable);
     return requestUnusable(userId, error);
   }
-}
-
-function armsOf({ stable, rollout }: Assignments) {
-  return rollout ? [stable, ...rollout.arms] : [stable];
 }
 
 /** Returns whether this version can answer the read: the call sends request features, or each has a default. */

@@ -50,6 +50,21 @@ it('lets more or less work run at once as the limit changes', async () => {
   await Promise.all(passing);
 });
 
+it('lets no later work begin before waiting work as the limit rises', async () => {
+  let atOnce = 1;
+  const turnstile = new Turnstile(() => atOnce, 60_000);
+  const before = passAll(turnstile, ['1', '2']);
+  atOnce = 3;
+  const later = passAll(turnstile, ['3']);
+  await turn();
+  expect([...before.begun, ...later.begun]).toEqual(['1']);
+  before.end('1');
+  await turn();
+  expect([...before.begun, ...later.begun]).toEqual(['1', '2', '3']);
+  before.end('2');
+  later.end('3');
+});
+
 it('lets the next begin after failed work, whose error it passes on', async () => {
   const { begun, passing, end, ends } = passAll(new Turnstile(() => 1, 60_000), ['1', '2']);
   ends.get('1')?.reject(new Error('failed'));

@@ -16,7 +16,7 @@ export class Turnstile {
 
   /** Begins the work in its turn. Resolves or rejects as the work does. */
   async pass<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#inside < this.#atOnce()) this.#inside++;
+    if (this.#waiting.length === 0 && this.#inside < this.#atOnce()) this.#inside++;
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
     let isInside = true;
     const leave = () => {

@@ -136,18 +136,9 @@ interface RefusalOptions {
   readonly allow: string;
 }
 
-interface Refusals {
-  /** Answers a request with an error. */
-  request(error: TandemError, incoming: IncomingMessage, outgoing: ServerResponse): void;
-  /** Answers an `Expect` header other than `100-continue` (RFC 9110, 10.1.1). Node itself handles `100-continue`. */
-  expectation(incoming: IncomingMessage, outgoing: ServerResponse): void;
-  /** Answers CONNECT, for which Node passes the socket instead of a response. */
-  tunnel(incoming: IncomingMessage, socket: Duplex): void;
-  /** Answers input that the parser rejected. There is no request, only a socket to write to. */
-  malformed(error: NodeJS.ErrnoException, socket: Duplex, maxHeaderBytes: number): void;
-}
+type Refusals = ReturnType<typeof createRefusals>;
 
-function createRefusals({ refuse, allow }: RefusalOptions): Refusals {
+function createRefusals({ refuse, allow }: RefusalOptions) {
   function request(error: TandemError, incoming: IncomingMessage, outgoing: ServerResponse): void {
     replyOn(outgoing, refuse(error, pathOf(incoming.url)));
   }
@@ -173,10 +164,15 @@ function createRefusals({ refuse, allow }: RefusalOptions): Refusals {
   }
 
   return {
+    /** Answers a request with an error. */
     request,
+    /** Answers input that the parser rejected. There is no request, only a socket to write to. */
     malformed,
-    expectation: (incoming, outgoing) => request(unknownExpectation(), incoming, outgoing),
-    tunnel: (_, socket) => endWith(refuse(noProxy(allow)), socket),
+    /** Answers an `Expect` header other than `100-continue` (RFC 9110, 10.1.1). Node itself handles `100-continue`. */
+    expectation: (incoming: IncomingMessage, outgoing: ServerResponse) =>
+      request(unknownExpectation(), incoming, outgoing),
+    /** Answers CONNECT, for which Node passes the socket instead of a response. */
+    tunnel: (_: IncomingMessage, socket: Duplex) => endWith(refuse(noProxy(allow)), socket),
   };
 }
 

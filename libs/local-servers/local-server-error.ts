@@ -36,6 +36,7 @@ export function explainFolderError(folder: string, error: unknown): unknown {
   return code === 'ENOSPC' ? diskFull(folder, error) : error;
 }
 
+/** Returns the error for a full disk. */
 export function diskFull(folder: string, cause?: unknown): LocalServerError {
   return new LocalServerError(
     'disk_full',

@@ -9,6 +9,8 @@ import type { KeyType } from '@tandem/freshness/user-id';
 import type { Verification } from '@tandem/prediction/models/verification';
 import { sql } from 'kysely';
 import type pg from 'pg';
+import { findArm, insertStableArm, moveArm } from './arms/arms.ts';
+import { refuseUnderRollout } from './arms/refuse-under-rollout.ts';
 import {
   eventFeatures,
   findNewRules,
@@ -28,8 +30,6 @@ import {
 import { KEY_SQL } from './features/feature-statement.ts';
 import { insertArtifact, sha256 } from './models/artifacts.ts';
 import { keepVersion } from './models/model-versions.ts';
-import { findArm, insertStableArm, moveArm } from './rollouts/arms.ts';
-import { refuseUnderRollout } from './rollouts/rollout-rows.ts';
 import { insertAudit } from './sql/audit.ts';
 import { type Db, queryFirst } from './sql/database.ts';
 import { lockAssignments } from './sql/settings.ts';

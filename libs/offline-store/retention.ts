@@ -8,8 +8,7 @@ import { dropContextValues } from './events/context-values.ts';
 import { dropExpiredDay, makeEventDays, OLDEST_DAY_ENDED } from './events/event-days.ts';
 import { expireKeptExplanations } from './explanations/kept-explanations.ts';
 import { expireReadCounts } from './reads/read-demand.ts';
-import { expireShadowMovers } from './rollouts/shadow.ts';
-import { type Db, limitStatements, query, queryOne, transaction } from './sql/database.ts';
+import { countChanged, type Db, limitStatements, query, queryOne, transaction } from './sql/database.ts';
 import { lockAssignments } from './sql/settings.ts';
 import { anyOf, changeRows, statements } from './sql/statements.ts';
 
@@ -290,4 +289,15 @@ const OVERDUE = OLDEST.map(
 /** Returns how long the oldest row of each table has been expired, in seconds; 0 if no row is expired. For metrics. */
 export function findOverdue(db: Db) {
   return query<{ table: string; seconds: number }>(db, { text: OVERDUE });
+}
+
+/**
+ * Deletes details of rollouts that ended long ago, when single users are no longer inspected; returns the number of
+ * rows.
+ */
+export function expireShadowMovers(db: Db): Promise<number> {
+  return countChanged(db, {
+    text: `delete from tandem.shadow_movers m using tandem.rollouts r
+      where r.id = m.rollout_id and r.ended_at < clock_timestamp() - interval '30 days'`,
+  });
 }

@@ -7,7 +7,7 @@ import { setTimeout } from 'node:timers/promises';
 import { TandemError } from '@tandem/freshness/errors';
 import { RELEASE } from '@tandem/telemetry/release';
 import type pg from 'pg';
-import { GONE_AFTER_MS, listProcesses } from './rollouts/processes.ts';
+import { GONE_AFTER_MS, listProcesses } from './processes/processes.ts';
 import { createPool, withClient } from './sql/database.ts';
 import { CONTRACT_TABLE, contractFolder, migrate } from './sql/migrate.ts';
 

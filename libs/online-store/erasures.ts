@@ -5,7 +5,7 @@
  */
 
 import type { OnlineErasures, OnlineLocations } from '@tandem/prediction/erasure/erasure';
-import { partsOf } from '@tandem/prediction/scoring/halve-failing';
+import { partsOf } from '@tandem/prediction/parts';
 import { accepted, type StoreDependencies } from './connection.ts';
 import { bucketOf, createKeys, type Keys, userKeyOf } from './keys.ts';
 import { createHintStore } from './overlay-store.ts';

@@ -5,7 +5,7 @@
 
 import type { OnlineOverlayStore, OverlayEntry, PutResult } from '@tandem/freshness/stored-prediction';
 import type { HintStore } from '@tandem/prediction/events/events';
-import { partsOf } from '@tandem/prediction/scoring/halve-failing';
+import { partsOf } from '@tandem/prediction/parts';
 import type { StoreDependencies } from './connection.ts';
 import { createKeys, type Keys, userKeyOf } from './keys.ts';
 import { loadScript, runScript, type ScriptCall } from './scripts.ts';

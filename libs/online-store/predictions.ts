@@ -29,11 +29,7 @@ interface Ask {
 }
 
 /** The HMGETs of one layer: for each user of a find, the number of the command, and the user's position in it. */
-interface Lookups {
-  readonly layer: GenerationLayer;
-  readonly commandOf: readonly number[];
-  readonly positionOf: readonly number[];
-}
+type Lookups = ReturnType<typeof addBuckets>;
 
 /** The replies to all lookups of a write. */
 interface Replies {
@@ -121,13 +117,7 @@ export function createOnlinePredictions(dependencies: OnlinePredictionsDependenc
  * Adds one HMGET for each bucket of a layer with a user of the find.
  * @param isBased whether each HMGET begins with the field that tells whether the bucket is whole
  */
-function addBuckets(
-  lookups: Lookup[],
-  users: readonly UserKey[],
-  layer: GenerationLayer,
-  keys: Keys,
-  isBased = false,
-): Lookups {
+function addBuckets(lookups: Lookup[], users: readonly UserKey[], layer: GenerationLayer, keys: Keys, isBased = false) {
   const [commandOf, positionOf]: [number[], number[]] = [[], []];
   const commands = new Map<number, { readonly no: number; readonly args: string[] }>();
   for (const { hash, field } of users) {

@@ -3,8 +3,8 @@
  * window, so an erasure need not delete them.
  */
 
+import { partsOf } from '@tandem/prediction/parts';
 import type { RefreshWindows } from '@tandem/prediction/refresh/refresh-pass';
-import { partsOf } from '@tandem/prediction/scoring/halve-failing';
 import type { StoreDependencies } from './connection.ts';
 import { createKeys, userKeyOf } from './keys.ts';
 import { loadScript, runScript } from './scripts.ts';

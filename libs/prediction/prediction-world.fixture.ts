@@ -32,12 +32,12 @@ import { loopModel, tableModel } from '@tandem/testing/onnx-models';
 import { inject } from 'vitest';
 import { createKeepErased } from './erasure/keep-erased.ts';
 import { createLivePredictor, type LivePredictorDependencies } from './live/live-prediction.ts';
-import { createConfirming, createKeepWithdrawals } from './rollouts/withdrawals.ts';
 import type { Budget } from './runs/budget.ts';
 import type { GenerationLoader } from './runs/online-generations.ts';
 import { type ChunkReport, createRunChunk, type RunChunkDependencies } from './runs/run-chunk.ts';
 import type { Run, RunScope } from './runs/runs.ts';
 import { planNow, publishNow } from './runs/steps.fixture.ts';
+import { createConfirming, createKeepWithdrawals } from './runs/withdrawals.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {

@@ -56,14 +56,7 @@ interface QueueWorkerOptions {
   readonly idleMs?: number;
 }
 
-export interface QueueWorker {
-  /** Returns the number of jobs in progress in this process. */
-  running(): number;
-  /** Stops taking jobs until it is called with false. Jobs in progress end as usual. */
-  hold(isHeld: boolean): void;
-  /** Stops taking jobs and waits for those in progress. Resolves to false if they did not end in time. */
-  close(drainMs: number): Promise<boolean>;
-}
+export type QueueWorker = ReturnType<typeof createQueueWorker>;
 
 /**
  * The lock time of a job. A worker that is disconnected for a shorter time keeps its jobs, so a shorter outage of Redis
@@ -85,7 +78,7 @@ const CLOSE_MS = 2_000;
  */
 const STUCK_MS = 900_000;
 
-export function createQueueWorker(options: QueueWorkerOptions): QueueWorker {
+export function createQueueWorker(options: QueueWorkerOptions) {
   const { url, concurrency, log, prefix = DEFAULT_PREFIX, idleMs = 60_000 } = options;
   const redis = connectWorker(url);
   // Connection errors are logged by the transitions below, once each, instead of at every attempt.
@@ -124,15 +117,18 @@ export function createQueueWorker(options: QueueWorkerOptions): QueueWorker {
   const watching = watch({ ...options, idleMs, isHeld }, watchdog, running);
   const underWay = () => Object.values(running).reduce((sum, jobs) => sum + jobs, 0);
   return {
+    /** Returns the number of jobs in progress in this process. */
     running: underWay,
-    hold(isToBeHeld) {
+    /** Stops taking jobs until it is called with false. Jobs in progress end as usual. */
+    hold(isToBeHeld: boolean): void {
       if (isToBeHeld === isHeld()) return;
       for (const worker of workers) {
         if (isToBeHeld) void worker.pause(true);
         else void worker.resume();
       }
     },
-    async close(drainMs) {
+    /** Stops taking jobs and waits for those in progress. Resolves to false if they did not end in time. */
+    async close(drainMs: number): Promise<boolean> {
       clearInterval(watching);
       const closed = Promise.allSettled(workers.map((worker) => worker.close()));
       const inOrder =
@@ -162,7 +158,7 @@ async function runJob({ handlers, log, onJob }: QueueWorkerOptions, job: Job, co
     end('completed');
   } catch (error) {
     const thrown = retryOrFail(error);
-    const isLast = isGivenUp(thrown) || attemptsMade + 1 >= (job.opts.attempts ?? 1);
+    const isLast = thrown instanceof UnrecoverableError || attemptsMade + 1 >= (job.opts.attempts ?? 1);
     end(isLast ? 'failed' : 'retrying', { error, level: isLast ? 'error' : 'warn' });
     throw thrown;
   }
@@ -233,8 +229,4 @@ async function settledWithin(ms: number, work: Promise<unknown>): Promise<boolea
 function retryOrFail(error: unknown): unknown {
   if (!isTandemError(error) || ERROR_KINDS[error.code].mayPass) return error;
   return new UnrecoverableError(`${error.code}: ${error.message}`);
-}
-
-function isGivenUp(error: unknown): boolean {
-  return error instanceof UnrecoverableError;
 }

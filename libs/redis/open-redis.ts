@@ -13,8 +13,7 @@ class QuietSentinels extends SentinelConnector {
     // The driver's types hide the method.
     const hidden = this as unknown as { connectToSentinel(...args: unknown[]): Redis };
     const connect = hidden.connectToSentinel.bind(this);
-    const quietly = (...args: unknown[]) => connect(...args).on('error', () => {});
-    hidden.connectToSentinel = quietly;
+    hidden.connectToSentinel = (...args) => connect(...args).on('error', () => {});
   }
 }
 

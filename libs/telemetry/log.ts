@@ -51,7 +51,7 @@ export function createLog({ level, name, pretty = false, destination }: LogOptio
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    pretty ? prettyStream(stream) : escapingStream(stream),
+    pretty ? prettyStream(stream) : { write: (line) => stream.write(escapeControls(line)) },
   );
   return fromWriter((at, event, fields) => {
     // Copying the fields is most of a line's cost, so it is skipped for lines that are not written.
@@ -97,10 +97,6 @@ function escapeControls(line: string): string {
     /[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
-}
-
-function escapingStream(stream: DestinationStream): DestinationStream {
-  return { write: (line) => stream.write(escapeControls(line)) };
 }
 
 /**

@@ -242,7 +242,8 @@ export function createMetrics({ app, process, processMetrics = true }: MetricsOp
   const registry = new Registry();
   registry.setDefaultLabels({ app, ...(process === undefined ? {} : { process: String(process) }) });
   if (processMetrics) collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 10 });
-  const metrics = register(METRICS, registry);
+  const entries = Object.entries(METRICS).map(([name, create]) => [name, create(registry)]);
+  const metrics = Object.fromEntries(entries) as Registered;
   // With a label, the series does not exist before its value is known; without labels it would be 0.
   metrics.desiredWorkers.remove();
   return {
@@ -254,11 +255,4 @@ export function createMetrics({ app, process, processMetrics = true }: MetricsOp
   };
 }
 
-type Registered<T extends Record<string, (registry: Registry) => unknown>> = {
-  readonly [K in keyof T]: ReturnType<T[K]>;
-};
-
-function register<T extends Record<string, (registry: Registry) => unknown>>(table: T, registry: Registry) {
-  const entries = Object.entries(table).map(([name, create]) => [name, create(registry)]);
-  return Object.fromEntries(entries) as Registered<T>;
-}
+type Registered = { readonly [K in keyof typeof METRICS]: ReturnType<(typeof METRICS)[K]> };

@@ -70,3 +70,13 @@ function sampleInference(metrics: Metrics, stats: InferenceStats): void {
   metrics.modelsHeld.set(models.held);
   metrics.modelsHeldBytes.set(models.bytes);
 }
+
+/** Returns a sample that raises a counter to a count since the start. */
+export function raising(counter: { inc(by: number): void }, count: () => number): () => void {
+  let told = 0;
+  return () => {
+    const now = count();
+    counter.inc(now - told);
+    told = now;
+  };
+}

@@ -3,7 +3,7 @@
 /** The greatest depth of causes, which also cuts off cycles. */
 const MAX_DEPTH = 8;
 
-export function serialiseError(error: Error): object {
+export function serialiseError(error: Error): Record<string, unknown> {
   return serialise(error, 0, true);
 }
 
@@ -15,7 +15,7 @@ export function serialiseRefusal(error: unknown): unknown {
   return error instanceof Error ? serialise(error, 0, false) : error;
 }
 
-function serialise(error: Error, depth: number, hasFrames: boolean): object {
+function serialise(error: Error, depth: number, hasFrames: boolean): Record<string, unknown> {
   const { code, field, detail, cause, errors } = error as Error &
     Record<'code' | 'field' | 'detail' | 'errors', unknown>;
   const behind = (inner: unknown) =>

@@ -79,15 +79,7 @@ export function sleepFor(ms: number, signal: AbortSignal | undefined): Promise<v
  * During an outage, retries therefore add at most a tenth to the requests, in addition to the burst and the slow refill
  * (like Finagle's RetryBudget).
  */
-interface RetryBudget {
-  /** Records the first attempt of a call. */
-  earn(): void;
-  /**
-   * Reserves a token for a retry. Returns the milliseconds until the token is available; undefined, without reserving
-   * one, if that takes longer than `withinMs`.
-   */
-  take(withinMs: number): number | undefined;
-}
+type RetryBudget = ReturnType<typeof createRetryBudget>;
 
 /** The cost of a retry, in tenths of a token: whole numbers add up exactly. */
 const RETRY = 10;
@@ -96,7 +88,7 @@ const MILLISECOND = 0.1;
 const CAPACITY = 100 * RETRY;
 
 /** Creates a full budget. */
-export function createRetryBudget(now: () => number): RetryBudget {
+export function createRetryBudget(now: () => number) {
   let tenths = CAPACITY;
   let refilledAt = now();
   const add = (count: number) => {
@@ -108,8 +100,13 @@ export function createRetryBudget(now: () => number): RetryBudget {
     refilledAt = at;
   };
   return {
+    /** Records the first attempt of a call. */
     earn: () => add(CALL),
-    take: (withinMs) => {
+    /**
+     * Reserves a token for a retry. Returns the milliseconds until the token is available; undefined, without reserving
+     * one, if that takes longer than `withinMs`.
+     */
+    take: (withinMs: number) => {
       refill();
       const wait = tenths >= RETRY ? 0 : (RETRY - tenths) / MILLISECOND;
       if (wait > withinMs) return undefined;

@@ -111,7 +111,8 @@ async function withDeadline<T>(limits: Limits, attempt: (signal: AbortSignal) =>
   if (signal?.aborted) throw signal.reason;
   const controller = new AbortController();
   const abort = () => controller.abort(signal?.reason);
-  const timer = setTimeout(() => controller.abort(timeoutError()), Math.min(timeoutMs, MAX_TIMER_MS));
+  const late = () => controller.abort(new DOMException('the deadline passed', 'TimeoutError'));
+  const timer = setTimeout(late, Math.min(timeoutMs, MAX_TIMER_MS));
   signal?.addEventListener('abort', abort, { once: true });
   try {
     return await attempt(controller.signal);
@@ -250,10 +251,6 @@ function parseProblem(status: number, text: string): AnyProblem {
     // The answer is not from the service, so only its status is known.
   }
   return { type: 'about:blank', status, title: `HTTP ${status}`, detail: `the answer was HTTP ${status}` };
-}
-
-function timeoutError(): DOMException {
-  return new DOMException('the deadline passed', 'TimeoutError');
 }
 
 function reasonOf(cause: unknown): string {

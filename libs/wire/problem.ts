@@ -3,6 +3,9 @@ import { ERROR_KINDS, type ErrorCode } from '@tandem/freshness/error-codes';
 import { z } from 'zod';
 import type { Answered } from './schema.ts';
 
+/** The beginning of the remedy for a wrong body. The CLI replaces such a remedy by the option to correct. */
+export const SEND_OBJECT = 'send a JSON object';
+
 export const ProblemSchema = z
   .strictObject({
     type: z

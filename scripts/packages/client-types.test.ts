@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -30,8 +30,10 @@ function sameType(derived: string, written = derived): string {
 }
 
 test('each type that the client derives is the type that its package carries', async () => {
-  const module = readFileSync(join(root, 'libs/client/wire-types.ts'), 'utf8');
-  const names = [...module.matchAll(/^export type (\w+)/gm)].map(([, name = '']) => name);
+  const modules = globSync('libs/**/wire-types.ts', { cwd: root, exclude: ['**/node_modules'] });
+  const names = modules.flatMap((path) =>
+    [...readFileSync(join(root, path), 'utf8').matchAll(/^export type (\w+) = /gm)].map(([, name = '']) => name),
+  );
   expect(names.length).toBeGreaterThan(50);
   expect(await compile(IMPORTS + names.map((name) => sameType(name)).join('\n'))).toEqual([]);
 });

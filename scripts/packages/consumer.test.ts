@@ -1,6 +1,6 @@
 /** Compiles applications that use the client, in a folder where Zod is not installed. */
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -22,7 +22,8 @@ beforeAll(async () => {
   mkdirSync(packages, { recursive: true });
   const isTheirs = (path: string) => !/\.(test|fixture)\.ts$|node_modules|\.turbo/.test(path.slice(root.length));
   const clientTypes = await renderClientTypes();
-  for (const lib of ['client', 'experiment', 'transport', 'extensions/outcomes']) {
+  const extensions = globSync('extensions/*/client.ts', { cwd: join(root, 'libs') }).map(dirname);
+  for (const lib of ['client', 'freshness', 'transport', ...extensions]) {
     const copy = join(packages, basename(lib));
     cpSync(join(root, 'libs', lib), copy, { recursive: true, filter: isTheirs });
     if (existsSync(join(copy, 'wire-types.ts'))) writeFileSync(join(copy, 'wire-types.ts'), clientTypes);
@@ -47,7 +48,7 @@ function compile(applications: string | readonly string[], options: object = {})
 const APPLICATION = `
 import { createClient } from '@tandem/client/create-client';
 import { isProblem } from '@tandem/client';
-import type { AnalysisInput, RolloutInput } from '@tandem/client/rollouts';
+import type { AnalysisInput, RolloutInput } from '@tandem/client/wire';
 import type { PredictionAnswer, Run } from '@tandem/client/wire';
 
 const tandem = createClient({ url: 'http://127.0.0.1:8080' });
@@ -113,7 +114,7 @@ test('the files that the client reaches import only one another', () => {
     }
   }
   expect(foreign).toEqual([]);
-  expect(reached).toContain(join(packages, 'experiment/assignment.ts'));
+  expect(reached).toContain(join(packages, 'freshness/assignment.ts'));
   expect(reached).toContain(join(packages, 'outcomes/client.ts'));
 });
 

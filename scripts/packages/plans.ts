@@ -49,7 +49,7 @@ export const PACKAGES: readonly PackagePlan[] = [
     programs: ['apps/cli/main.ts'],
     data: [
       LUA,
-      'libs/open-inference/*.proto',
+      'libs/extensions/open-inference/grpc/*.proto',
       'apps/shop/model/repurchase.onnx',
       'apps/shop/data/LICENSE.lifetimes.txt',
     ],
@@ -66,6 +66,7 @@ export const PACKAGES: readonly PackagePlan[] = [
       './client-errors': 'libs/transport/client-errors.ts',
       './outcomes': 'libs/extensions/outcomes/client.ts',
       './retry': 'libs/transport/retry.ts',
+      './rollouts': 'libs/extensions/rollouts/client.ts',
     },
     programs: [],
     data: [],

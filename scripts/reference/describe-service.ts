@@ -1,7 +1,8 @@
 /** Makes the API's OpenAPI document without a store, because endpoints use their dependencies only when they answer. */
 
+import { loadParts } from '@tandem/extension/load-parts';
 import { createEndpoints } from '../../apps/api/endpoints.ts';
-import { loadRoutes } from '../../apps/api/extensions.ts';
+import { EXTENSIONS } from '../../apps/api/extensions.ts';
 import { describeApi } from '../../apps/api/openapi/openapi.ts';
 import type { RouteDependencies } from '../../apps/api/wiring/route-dependencies.ts';
 
@@ -30,7 +31,7 @@ export interface ApiDocument {
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
 }
 
-const extensions = await loadRoutes();
+const extensions = await loadParts(EXTENSIONS, 'routes');
 
 export function describeService(): ApiDocument {
   const endpoints = createEndpoints(unused(), { document: () => '', page: () => '' });

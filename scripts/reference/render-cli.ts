@@ -1,13 +1,14 @@
 /** Renders docs/reference/cli.md: every command with its arguments and options, from the program that parses them. */
 import { createCli } from '@tandem/commands/command';
-import { loadCommands } from '../../apps/cli/extensions.ts';
+import { loadParts } from '@tandem/extension/load-parts';
+import { EXTENSIONS } from '../../apps/cli/extensions.ts';
 import { createProgram } from '../../apps/cli/program.ts';
 import { renderTable } from './markdown-table.ts';
 
 type Command = ReturnType<typeof createProgram>;
 type Option = Command['options'][number];
 
-const extensions = await loadCommands();
+const extensions = await loadParts(EXTENSIONS, 'commands');
 
 export function renderCli(): string {
   const program = createReferenceProgram();

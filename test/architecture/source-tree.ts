@@ -28,6 +28,8 @@ export interface SourceFile extends SourceText {
   /** The specifiers of imports that exist at run time. */
   readonly valueImports: readonly string[];
   readonly functions: readonly SourceFunction[];
+  /** The lines of assignments of a function literal to a property, such as `this.#read = () => …`. */
+  readonly assignedFunctions: readonly number[];
   /** The names that the file exports itself. */
   readonly exports: readonly string[];
   /** The exports of other files that the file uses. `*` means all exports, as in a dynamic import. */
@@ -65,7 +67,7 @@ function walk(folder: string): string[] {
 
 function readText(file: string): SourceText {
   const path = relative(root, file).replaceAll('\\', '/');
-  const isTest = /\.(test|fixture)\.ts$/.test(path) || path.startsWith('test/');
+  const isTest = /\.(test|fixture|clients)\.ts$/.test(path) || path.startsWith('test/');
   return { path, isTest, code: readFileSync(file, 'utf8') };
 }
 
@@ -89,6 +91,7 @@ function readSource(text: SourceText): SourceFile {
     imports: all.map((one) => one.specifier),
     valueImports: all.filter((one) => !one.isType).map((one) => one.specifier),
     functions: readFunctions(parsed.program, code),
+    assignedFunctions: readAssignedFunctions(parsed.program, code),
     exports: parsed.module.staticExports.flatMap((one) =>
       one.entries.flatMap((entry) => (entry.moduleRequest ? [] : [entry.exportName.name ?? 'default'])),
     ),
@@ -136,6 +139,19 @@ function readFunctions(program: Parameters<Visitor['visit']>[0], code: string): 
     const inner = direct.reduce((sum, child) => sum + Math.max(0, linesOf(child) - 1), 0);
     return { name: span.name, line: lineOf(span.start), lines: linesOf(span) - inner };
   });
+}
+
+export function readAssignedFunctions(program: Parameters<Visitor['visit']>[0], code: string): number[] {
+  const lines: number[] = [];
+  new Visitor({
+    AssignmentExpression({ start, left, right }) {
+      let value = right;
+      while (value.type === 'ParenthesizedExpression' || value.type === 'TSAsExpression') value = value.expression;
+      const isFunction = value.type === 'FunctionExpression' || value.type === 'ArrowFunctionExpression';
+      if (left.type === 'MemberExpression' && isFunction) lines.push(code.slice(0, start).split('\n').length);
+    },
+  }).visit(program);
+  return lines;
 }
 
 /** Returns the project file that a specifier refers to, or null for a package or a built-in module. */

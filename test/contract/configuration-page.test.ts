@@ -4,8 +4,11 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { readSourceTexts, root } from '../architecture/source-tree.ts';
 
-/** Matches the reads of environment variables: `read.<kind>('<NAME>'`, or a helper of the section with the name. */
-const READ = /\bread\.\w+\('([A-Z][A-Z_]+)'|\bgiven\(read, '([A-Z][A-Z_]+)'/g;
+/**
+ * Matches the reads of environment variables: `read.<kind>('<NAME>'`, a helper of the section with the name, or the
+ * variable of an extension's port.
+ */
+const READ = /(?:\bread\.\w+\(|\bgiven\(read, |\bvariable: )'([A-Z][A-Z_]+)'/g;
 /** Variables whose names are composed in the code: the credentials of a bucket. */
 const CREDENTIALS = ['ARTIFACT_ACCESS_KEY_ID', 'ARTIFACT_SECRET_ACCESS_KEY'];
 
@@ -14,7 +17,7 @@ it('lists every variable that is read, and no other', () => {
   const rows = [...page.matchAll(/^\| (`[^|]+) \|/gm)].map(([, cell = '']) => cell);
   const listed = rows.flatMap((cell) => [...cell.matchAll(/`([A-Z][A-Z_]+)`/g)].map(([, name = '']) => name));
   const product = readSourceTexts().filter((file) => !file.isTest && /^(apps|libs)\//.test(file.path));
-  const read = product.flatMap(({ code }) => [...code.matchAll(READ)].map(([, one, other]) => one ?? other ?? ''));
+  const read = product.flatMap(({ code }) => [...code.matchAll(READ)].map(([, name = '']) => name));
   expect(new Set(listed)).toEqual(new Set([...read, ...CREDENTIALS]));
 });
 

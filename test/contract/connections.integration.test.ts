@@ -5,8 +5,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createAuthority } from '@tandem/offline-store/certificate/authority';
-import { directRoom } from '@tandem/offline-store/rollouts/connection-room';
-import { openRegister } from '@tandem/offline-store/rollouts/processes';
+import { directRoom } from '@tandem/offline-store/processes/connection-room';
+import { openRegister } from '@tandem/offline-store/processes/processes';
 import { createPool, query } from '@tandem/offline-store/sql/database';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest';

@@ -1,15 +1,23 @@
 /** Checks the pages for operators: each metric, log event, label and anchor that they name exists. */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { WorkerHost } from '@tandem/extension/extension';
+import { loadParts } from '@tandem/extension/load-parts';
 import { REASON_NAMES } from '@tandem/freshness/reasons';
 import { createMetrics } from '@tandem/telemetry/metrics';
 import { describe, expect, it } from 'vitest';
+import { EXTENSIONS } from '../../apps/worker/extensions.ts';
 import { ROUNDS } from '../../apps/worker/housekeeping.ts';
 import { readSourceTexts, root } from '../architecture/source-tree.ts';
 import { anchorOf, anchorsOf, readPage } from '../docs/markdown.ts';
 import { type Rule, readRules, selectorsOf, wordsOf } from './alert-rules.ts';
 
-const rounds: readonly string[] = ROUNDS;
+const extensions = await loadParts(EXTENSIONS, 'jobs');
+const unused = new Proxy({}, { get: () => () => {} }) as WorkerHost;
+const rounds: readonly string[] = [
+  ...ROUNDS,
+  ...extensions.flatMap((part) => part.rounds(unused).map(({ name }) => name)),
+];
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
 const alerts = read('deploy/alerts.yml');
 const catalogue = read('docs/metrics.md');

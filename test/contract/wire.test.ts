@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { BUCKETS } from '@tandem/experiment/assignment';
-import { PLAN_EXAMPLE, BUCKETS as WIRE_BUCKETS } from '@tandem/wire/rollout-plan';
+import { BUCKETS } from '@tandem/freshness/assignment';
+import { PLAN_EXAMPLE, BUCKETS as WIRE_BUCKETS } from '@tandem/rollouts/wire/rollout-plan';
 import { expect, it } from 'vitest';
 import { root } from '../architecture/source-tree.ts';
 

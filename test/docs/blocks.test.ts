@@ -6,8 +6,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CommanderError, type CommandUnknownOpts } from '@commander-js/extra-typings';
 import { createCli } from '@tandem/commands/command';
+import { loadParts } from '@tandem/extension/load-parts';
 import { describe, expect, it } from 'vitest';
-import { loadCommands } from '../../apps/cli/extensions.ts';
+import { EXTENSIONS } from '../../apps/cli/extensions.ts';
 import { createProgram } from '../../apps/cli/program.ts';
 import { root } from '../architecture/source-tree.ts';
 import { describedPaths } from './described-paths.ts';
@@ -97,7 +98,7 @@ describe('marks', () => {
   });
 });
 
-const extensions = await loadCommands();
+const extensions = await loadParts(EXTENSIONS, 'commands');
 
 /** Returns the errors of the command line for the arguments, or an empty list if it accepts them. */
 function refusalOf(args: readonly string[]): string[] {

@@ -3,8 +3,8 @@
  * the reason of a failure. A process counts as long as it runs.
  */
 import { insertCandidate } from '@tandem/offline-store/candidate.fixture';
-import { GONE_AFTER_MS, readinessOf } from '@tandem/offline-store/rollouts/processes';
-import { mayServe } from '@tandem/prediction/rollouts/processes';
+import { GONE_AFTER_MS, readinessOf } from '@tandem/offline-store/processes/processes';
+import { mayServe } from '@tandem/prediction/processes/processes';
 import { denseModel } from '@tandem/testing/sized-model';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { adoptCounts, COUNT, loadedPredictor } from './counts.fixture.ts';

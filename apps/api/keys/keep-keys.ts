@@ -18,15 +18,11 @@ interface KeyKeeperParts {
   readonly everyMs?: number | undefined;
 }
 
-export interface KeyKeeper {
-  /** Resolves after the first check, successful or not. */
-  readonly started: Promise<void>;
-  close(): Promise<void>;
-}
+export type KeyKeeper = ReturnType<typeof keepKeys>;
 
 const EVERY_MS = 1_000;
 
-export function keepKeys({ ring, pepperId, read, log, everyMs = EVERY_MS }: KeyKeeperParts): KeyKeeper {
+export function keepKeys({ ring, pepperId, read, log, everyMs = EVERY_MS }: KeyKeeperParts) {
   let isFailing = false;
   let isClosed = false;
   async function refresh(): Promise<void> {
@@ -52,6 +48,7 @@ export function keepKeys({ ring, pepperId, read, log, everyMs = EVERY_MS }: KeyK
 
   const { started, stop } = repeat(everyMs, refresh);
   return {
+    /** Resolves after the first check, successful or not. */
     started,
     close() {
       isClosed = true;

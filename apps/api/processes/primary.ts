@@ -224,15 +224,14 @@ export class ProcessNotStarted extends Error {
  * already taken it, closing it again has no effect.
  */
 function closeUndelivered({ process }: Worker): void {
-  /** Sent connections by message number, until the process accepts or refuses them. */
+  // Sent connections by message number, until the process accepts or refuses them.
   const sent = new Map<unknown, { close(): void }>();
   const send = process.send.bind(process) as (...args: unknown[]) => boolean;
-  const noting = (...args: unknown[]): boolean => {
+  process.send = (...args: unknown[]): boolean => {
     const [message, handle] = args as [{ act?: string; seq?: number } | undefined, { close(): void } | undefined];
     if (message?.act === 'newconn' && handle) sent.set(message.seq, handle);
     return send(...args);
   };
-  process.send = noting;
   process.on('internalMessage', ({ ack }: { readonly ack?: number }) => void sent.delete(ack));
   process.once('exit', () => {
     for (const handle of sent.values()) handle.close();

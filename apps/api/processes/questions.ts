@@ -5,12 +5,7 @@
 import { within } from '@tandem/timing/within';
 import type { Question } from './messages.ts';
 
-export interface Questions {
-  /** Returns the answer. If the process is slow, it is the last answer, or null if that is too old. */
-  ask(question: Question): Promise<unknown>;
-  /** Takes an answer of the process. */
-  receive(id: number, answer: unknown): void;
-}
+export type Questions = ReturnType<typeof createQuestions>;
 
 /**
  * Milliseconds from the start of a question after which callers stop waiting. Probes of `/readyz` often time out after
@@ -32,7 +27,7 @@ interface UnderWay extends PromiseWithResolvers<unknown> {
  * Creates the questions to one process.
  * @param send sends the question to the process, whose answer must be passed to `receive` with the same id
  */
-export function createQuestions(send: (id: number, question: Question) => void): Questions {
+export function createQuestions(send: (id: number, question: Question) => void) {
   const underWay = new Map<Question, UnderWay>();
   const last = new Map<Question, { readonly answer: unknown; readonly at: number }>();
   let asked = 0;
@@ -50,14 +45,16 @@ export function createQuestions(send: (id: number, question: Question) => void):
   }
 
   return {
-    async ask(question) {
+    /** Returns the answer. If the process is slow, it is the last answer, or null if that is too old. */
+    async ask(question: Question): Promise<unknown> {
       const { at, promise } = underWay.get(question) ?? begin(question);
       const left = at + WAIT_MS[question] - performance.now();
       if (left <= 0) return lastAnswer(question);
       const late = new Error('no answer');
       return within(left, promise, () => late).catch(() => lastAnswer(question));
     },
-    receive(id, answer) {
+    /** Takes an answer of the process. */
+    receive(id: number, answer: unknown): void {
       for (const [question, one] of underWay) {
         if (one.id !== id) continue;
         underWay.delete(question);

@@ -8,17 +8,13 @@ import { type WaitingWork, workersNeeded } from '@tandem/prediction/runs/desired
 import type { GenerationLoader } from '@tandem/prediction/runs/online-generations';
 import { findWaitingWork } from '@tandem/prediction/runs/waiting-work';
 import type { Metrics } from '@tandem/telemetry/metrics';
-import type { SampledParts } from '@tandem/telemetry/sampled-stats';
+import { raising, type SampledParts } from '@tandem/telemetry/sampled-stats';
 
 interface SampledCounts {
-  /** The answers that wait for a comparison. */
-  readonly shadow: { waiting(): number };
-  /** The answers that wait to be kept. */
-  readonly explanationKeeper: { waiting(): number };
+  /** The samples of the observers of answers. */
+  readonly answers: SampledParts['samples'];
   /** Returns the number of predictions in memory. */
   remembered(): number;
-  readonly servedReads: { dropped(): number };
-  readonly readCounts: { dropped(): number };
   /** Returns the number of live answers since the start that could not be stored in Postgres. */
   overlayWritesDropped(): number;
   /** Rejects while Postgres does not answer. */
@@ -30,26 +26,13 @@ const LOOK_AT_WORK_EVERY_MS = 5_000;
 
 /** Returns the samples of an API. */
 export function apiSamples(metrics: Metrics, counts: SampledCounts): SampledParts['samples'] {
-  const { shadow, explanationKeeper, remembered, servedReads, readCounts, overlayWritesDropped } = counts;
+  const { answers, remembered, overlayWritesDropped } = counts;
   return [
+    ...answers,
     samplingWork(metrics, counts.workSignal),
     () => metrics.rememberedPredictions.set(remembered()),
-    () => metrics.shadowWaiting.set(shadow.waiting()),
-    () => metrics.explanationsWaiting.set(explanationKeeper.waiting()),
     raising(metrics.overlayWritesDropped, overlayWritesDropped),
-    raising(metrics.exposuresDropped, () => servedReads.dropped()),
-    raising(metrics.readCountsDropped, () => readCounts.dropped()),
   ];
-}
-
-/** Returns a sample that raises a counter to a count since the start. */
-function raising(counter: Metrics['exposuresDropped'], count: () => number): () => void {
-  let told = 0;
-  return () => {
-    const now = count();
-    counter.inc(now - told);
-    told = now;
-  };
 }
 
 function samplingWork(metrics: Metrics, workSignal: WorkSignal): () => Promise<void> {

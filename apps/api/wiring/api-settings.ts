@@ -1,6 +1,7 @@
 /** The settings of an API. */
 import type { ReadingSettings } from '@tandem/embedded/open-reading';
 import type { Part } from '@tandem/embedded/prove-database';
+import type { Extension } from '@tandem/extension/extension';
 import type { HostRule } from '@tandem/http-server/foreign-request';
 import type { KeyMode } from '../keys/choose-mode.ts';
 
@@ -10,6 +11,8 @@ export interface ApiSettings extends Omit<ReadingSettings, 'kind' | 'live'> {
   readonly redis: ReadingSettings['redis'] & { readonly queueUrl: string };
   /** The total size of uploaded files that no model version uses; absent: a default. */
   readonly uploads?: { readonly megabytes: number };
+  /** Default: those of the API's list. */
+  readonly extensions?: readonly Extension[];
   readonly servesMetrics: boolean;
   /** API keys; absent: off. */
   readonly keys?: KeyMode;
@@ -23,15 +26,4 @@ export interface ApiSettings extends Omit<ReadingSettings, 'kind' | 'live'> {
   readonly parts?: readonly Part[];
   /** Share of successful requests that are logged, 0 to 1. */
   readonly logShare?: number;
-  readonly shadow?: ShadowTimes;
-}
-
-/** The times of a shadow in ms; the shadow has a default for each. */
-interface ShadowTimes {
-  /** How often its sums are stored. */
-  readonly keepEveryMs?: number;
-  /** How long it waits for features. */
-  readonly featuresWithinMs?: number;
-  /** The time limit of an inference. */
-  readonly passMs?: number;
 }

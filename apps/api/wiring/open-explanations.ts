@@ -1,20 +1,22 @@
 /** Opens the keeper of explanations, and the dependencies for showing and replaying explanations. */
 
+import type { AnswerObserver } from '@tandem/embedded/observe-answers';
 import { TandemError } from '@tandem/freshness/errors';
 import type { FeatureBatch } from '@tandem/freshness/features';
 import type { OutputTensors } from '@tandem/freshness/outputs';
 import type { ModelVersion } from '@tandem/freshness/predictor';
+import { createIdleScorer } from '@tandem/inference/live/idle-scorer';
 import { createInferencePool } from '@tandem/inference/live/pool';
 import { createExplanationStore, createInputSource } from '@tandem/offline-store/explanations/kept-explanations';
 import { findProvenance } from '@tandem/offline-store/features/provenance';
 import type { StoredRegistry } from '@tandem/offline-store/models/registry';
 import { createExplanationKeeper, type ExplanationKeeper } from '@tandem/prediction/explanations/explanation-keeper';
 import type { EventName } from '@tandem/telemetry/log';
+import type { Metrics } from '@tandem/telemetry/metrics';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
 import { OneAtATime } from '@tandem/timing/one-at-a-time';
 import type { ApiSettings } from './api-settings.ts';
 import type { ApiPools } from './open-pools.ts';
-import { createShadowScorer } from './open-shadow.ts';
 
 /**
  * Opens the keeper, which connects when there is an answer to keep.
@@ -30,6 +32,17 @@ export function openExplanationKeeper(
     counted: (predictor, outcome, answers) => metrics.keptExplanations.inc({ predictor, outcome }, answers),
     notKept: (error) => log.warn('explanations.not_kept', { error: serialiseRefusal(error) }),
   });
+}
+
+/** Returns the observer that lets the keeper choose answers. */
+export function observeForKeeper(keeper: ExplanationKeeper, metrics: Metrics): AnswerObserver {
+  return {
+    onAnswer({ predictor, result, features }) {
+      if (features !== 'candidates' && !(result instanceof TandemError)) keeper.notice(result, predictor);
+    },
+    close: () => keeper.close(),
+    sample: () => metrics.explanationsWaiting.set(keeper.waiting()),
+  };
 }
 
 /**
@@ -55,19 +68,15 @@ export function openExplanations(
 // replays are requested. So it never loads an old model into a serving process, and a model that hangs delays no read.
 // One replay runs at a time, and a few may wait.
 
-export interface ReplayScorer {
-  /** Infers the only user of a batch. Rejects as a Scorer does, and with `overloaded` if too many replays wait. */
-  infer(version: ModelVersion, batch: FeatureBatch): Promise<OutputTensors>;
-  close(): Promise<void>;
-}
+export type ReplayScorer = ReturnType<typeof openReplayScorer>;
 
 const MOST_WAITING = 8;
 /** The most CPU time of an inference run, in ms. Loading the model has a separate limit. */
 const RUN_MS = 5_000;
 const IDLE_MS = 60_000;
 
-function openReplayScorer({ inference, log }: ApiSettings, registry: StoredRegistry): ReplayScorer {
-  const scorer = createShadowScorer((options) =>
+function openReplayScorer({ inference, log }: ApiSettings, registry: StoredRegistry) {
+  const scorer = createIdleScorer((options) =>
     createInferencePool({
       loadArtifact: (hash) => registry.loadArtifact(hash),
       // No answer depends on replays, so their failures are not warnings.
@@ -91,7 +100,8 @@ function openReplayScorer({ inference, log }: ApiSettings, registry: StoredRegis
   }
 
   return {
-    infer(version, batch) {
+    /** Infers the only user of a batch. Rejects as a Scorer does, and with `overloaded` if too many replays wait. */
+    infer(version: ModelVersion, batch: FeatureBatch) {
       clearTimeout(idle);
       return replays.run(() => infer(version, batch)).finally(leave);
     },

@@ -61,18 +61,14 @@ export function openModels(
   };
 }
 
-/** A limit on how many files, or parts of files, are in this process's memory at a time. */
-interface FileRoom {
-  /** Does the work, or rejects with `overloaded` if no place is left. */
-  hold<T>(work: () => Promise<T>): Promise<T>;
-}
-
 const RETRY_AFTER_SECONDS = 2;
 
-function createFileRoom(places: number): FileRoom {
+/** Creates a limit on how many files, or parts of files, are in this process's memory at a time. */
+function createFileRoom(places: number) {
   let taken = 0;
   return {
-    async hold(work) {
+    /** Does the work, or rejects with `overloaded` if no place is left. */
+    async hold<T>(work: () => Promise<T>): Promise<T> {
       if (taken >= places) {
         throw new TandemError('overloaded', `${places} files are already being transferred, which is the limit.`, {
           retryAfter: RETRY_AFTER_SECONDS,

@@ -30,13 +30,14 @@ export function openPools(paths: DatabasePaths, most: number = API_CONNECTIONS, 
     limitMs,
   });
   const { open, openFeatures } = poolOpener(paths, 'api');
-  const afterReplies = withLimit(BACKGROUND, limitMs);
+  const limited = withLimit(BACKGROUND, limitMs);
   const pools = {
     ...{ pool, features, vital },
-    background: open('-background', afterReplies),
-    backgroundFeatures: openFeatures('-background', afterReplies),
+    background: open('-background', limited),
+    backgroundFeatures: openFeatures('-background', limited),
     models: open('-models', MODELS),
     modelFeatures: openFeatures('-models', { ...MODELS, max: MODEL_FEATURES }),
   };
-  return { ...pools, directUrl, throughPooler, ...roomOf(paths, Object.values(pools)) };
+  const afterReplies = { pool: pools.background, features: pools.backgroundFeatures };
+  return { ...pools, afterReplies, directUrl, throughPooler, ...roomOf(paths, Object.values(pools)) };
 }

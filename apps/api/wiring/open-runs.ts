@@ -1,15 +1,16 @@
-/** Opens the dependencies of the endpoints for runs, generations, rollouts and reports. */
+/** Opens the dependencies of the endpoints for runs, generations, reports and the audit. */
 import { createGenerationStore } from '@tandem/offline-store/generations/generations';
-import { listProcesses } from '@tandem/offline-store/rollouts/processes';
+import { listProcesses } from '@tandem/offline-store/processes/processes';
 import { findBudgetFacts } from '@tandem/offline-store/runs/budget-facts';
 import { createReportStore, createRunStore } from '@tandem/offline-store/runs/run-store';
+import { type AuditPage, listAudit } from '@tandem/offline-store/sql/audit';
 import { findCount } from '@tandem/offline-store/sql/settings';
 import type { LossNotice } from '@tandem/prediction/events/notice-loss';
 import type { OnlineCount } from '@tandem/prediction/online-count';
-import { createConfirming } from '@tandem/prediction/rollouts/withdrawals';
+import { createConfirming } from '@tandem/prediction/runs/withdrawals';
 import type { Queue } from '@tandem/queue/enqueue';
 import type { ApiPools } from './open-pools.ts';
-import { openRollouts, withReadyRollback } from './open-rollouts.ts';
+import { withReadyRollback } from './ready-rollback.ts';
 import { createRunWatcher } from './run-watcher.ts';
 
 interface RunParts extends Pick<ApiPools, 'pool' | 'features'> {
@@ -31,7 +32,8 @@ export function openRuns({ pool, features, losses, limitMs, withdrawals }: RunPa
     generations: withReadyRollback(createGenerationStore(pool), pool, { confirming, withinMs: limitMs }),
     findBudgetFacts: (predictor: string) => findBudgetFacts(pool, predictor),
     listProcesses: () => listProcesses(pool),
-    ...openRollouts(pool, confirming),
+    confirming,
+    listAudit: (page: AuditPage) => listAudit(pool, page),
     reports: createReportStore(pool, losses.prove),
   };
 }

@@ -5,19 +5,6 @@
 import { isFinished, type Run } from '@tandem/prediction/runs/runs';
 import { type Repeating, repeat } from '@tandem/timing/repeat';
 
-interface RunWatcher {
-  /**
-   * Calls `onRun` with the run now and at each change. Then calls `onEnd` once, when the run has finished or was
-   * deleted, or when the watcher closes.
-   * @returns a function that stops the watch
-   */
-  watch(runId: string, listener: RunListener): () => void;
-  /** Returns the number of current watchers. */
-  watchers(runId: string): number;
-  /** Ends all watches. */
-  close(): void;
-}
-
 export interface RunListener {
   onRun(run: Run): void;
   onEnd(): void;
@@ -35,7 +22,7 @@ interface Watched {
   polls: Repeating | undefined;
 }
 
-export function createRunWatcher({ find, intervalMs = 500 }: RunWatcherDependencies): RunWatcher {
+export function createRunWatcher({ find, intervalMs = 500 }: RunWatcherDependencies) {
   const watched = new Map<string, Watched>();
   let isClosed = false;
 
@@ -62,7 +49,12 @@ export function createRunWatcher({ find, intervalMs = 500 }: RunWatcherDependenc
   }
 
   return {
-    watch(runId, listener) {
+    /**
+     * Calls `onRun` with the run now and at each change. Then calls `onEnd` once, when the run has finished or was
+     * deleted, or when the watcher closes.
+     * @returns a function that stops the watch
+     */
+    watch(runId: string, listener: RunListener): () => void {
       if (isClosed) {
         listener.onEnd();
         return () => {};
@@ -82,7 +74,9 @@ export function createRunWatcher({ find, intervalMs = 500 }: RunWatcherDependenc
         watched.delete(runId);
       };
     },
-    watchers: (runId) => watched.get(runId)?.listeners.size ?? 0,
+    /** Returns the number of current watchers. */
+    watchers: (runId: string) => watched.get(runId)?.listeners.size ?? 0,
+    /** Ends all watches. */
     close() {
       isClosed = true;
       for (const [runId, one] of watched) end(runId, one);

@@ -94,18 +94,6 @@ it('answers during a rollout are counted by arm and source, and each exposed use
   ]);
 });
 
-it('users of a request that failed as a whole are not counted as served', async () => {
-  await beginRollout();
-  const inputs = [{ name: 'user_id', datatype: 'BYTES', shape: [2], data: ['1', '777'] }];
-  const failed = await api.post('/v2/models/repurchase.hybrid/infer', { inputs });
-  expect(failed.status).toBe(404);
-  const outputs = [{ name: 'score' }, { name: 'tandem.error' }];
-  const one = [{ ...inputs[0], shape: [1], data: ['2'] }];
-  expect((await api.post('/v2/models/repurchase.hybrid/infer', { inputs: one, outputs })).status).toBe(200);
-  await api.dependencies.close();
-  expect(await exposed()).toEqual([{ user_id: '2', arm: 'stable', source: 'live' }]);
-});
-
 it('a failed read counts as an error of its arm', async () => {
   await api.close();
   api = await createTestApi({ onLiveFailure: 'error' });

@@ -14,7 +14,7 @@ import { checkWatchable, type Watched, watchSource } from '@tandem/offline-store
 import { findCount } from '@tandem/offline-store/sql/settings';
 import { createCount } from '@tandem/online-store/told-counts';
 import type { OnlineCount } from '@tandem/prediction/online-count';
-import { createConfirming, NOT_CONFIRMED } from '@tandem/prediction/rollouts/withdrawals';
+import { createConfirming, NOT_CONFIRMED } from '@tandem/prediction/runs/withdrawals';
 import { judgePredictors } from '../check/check-predictor.ts';
 import { findWithdrawn, KEEP_SERVED, readConfig, withdrawalText } from '../check/read-config.ts';
 import { examineSchema } from '../doctor/examine-schema.ts';

@@ -45,6 +45,14 @@ test.each([
   expect(await columnsBy('check')).toEqual([{ subject: 'churn columns', level: 'warning', text, remedy }]);
 });
 
+test('doctor reports a changed column even if it cannot list the sources', async () => {
+  await place.sql('alter table customers alter column age type real');
+  await place.sql('alter table tandem.watched_sources rename to renamed');
+  const { findings } = JSON.parse((await place.tandem('doctor --json')).out) as { findings: Found[] };
+  expect(findings).toContainEqual(expect.objectContaining({ subject: 'churn columns', level: 'error' }));
+  expect(findings).toContainEqual(expect.objectContaining({ subject: 'sources', level: 'error' }));
+});
+
 test('a time of loading that became a text is reported, since the feature query then fails', async () => {
   await place.sql('alter table customers add column loaded_at timestamptz not null default now()');
   const config = await place.read('tandem.config.ts');

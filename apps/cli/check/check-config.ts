@@ -7,6 +7,7 @@ import { type Finding, failed, ok, warning } from '@tandem/commands/output/findi
 import { problemsOf } from '@tandem/config/predictor/config-problem';
 import { examineColumns } from '../doctor/examine-columns.ts';
 import { examineSchema } from '../doctor/examine-schema.ts';
+import { attempt } from '../doctor/examine-stores.ts';
 import { judgePredictors } from './check-predictor.ts';
 import { checkGolden, type GoldenRequest } from './judge-golden.ts';
 import { findWithdrawn, KEEP_SERVED, type ReadConfig, readConfig, withdrawalText } from './read-config.ts';
@@ -31,8 +32,9 @@ export async function checkConfig(
   const { pool, features } = databases;
   const schema = await examineSchema(pool);
   const isMigrated = schema.level === 'ok';
-  // Adopting the config fixes these, so they are no errors here.
-  const changed = (isMigrated ? await examineColumns(databases) : []).map((one) => ({ ...one, level: WARNING }));
+  // Adopting the config fixes changed columns, so they are no errors here.
+  const examineChanged = async () => (await examineColumns(databases)).map((one) => ({ ...one, level: WARNING }));
+  const changed = isMigrated ? await attempt('columns', examineChanged) : [];
   const config = await readConfig(features, path, memoryLimitMb, reportProgress, sampling).catch(problemFindings);
   if (Array.isArray(config)) {
     return { file: null, findings: [schema, ...config, ...changed], trials: [], samples: [], golden: null };

@@ -133,12 +133,16 @@ interface LiveReader {
 
 const WITHOUT_LIVE = 'set freshness.live: false, so that reads return the prediction of the batch';
 
-/** Remedies. A predictor with request features needs live inference, so they do not suggest turning it off. */
+/**
+ * Returns the remedy for slow features. For a predictor with request features, which needs live inference, the remedy
+ * does not suggest turning it off.
+ */
 function queryRemedy({ definition }: LiveReader): string {
   const last = definition.request ? 'raise freshness.liveTimeout' : WITHOUT_LIVE;
   return `create the index that the query needs for one user (see plan), keep aggregates over all users in a table or a materialized view, or ${last}`;
 }
 
+/** Returns the remedy for a slow model, with the same exception. */
 function modelRemedy({ definition }: LiveReader): string {
   const build = 'serve a faster build (tandem build create)';
   return `raise freshness.liveTimeout, ${definition.request ? `or ${build}` : `${build}, or ${WITHOUT_LIVE}`}`;

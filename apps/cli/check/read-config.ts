@@ -3,7 +3,7 @@
  * run. Reports all problems at once, with file, setting and remedy. Also names predictors that the adoption stops
  * serving.
  */
-import { type CheckedPredictor, type Judged, judgePredictor } from '@tandem/admission/judge-predictor';
+import { type Judged, judgePredictor } from '@tandem/admission/judge-predictor';
 import { type ReportProgress, reportNothing } from '@tandem/admission/report-progress';
 import type { Pool, SampleLimits } from '@tandem/admission/sample-users';
 import { conflictsBetween } from '@tandem/config/adoption/adoptable';
@@ -12,11 +12,7 @@ import { loadConfig } from '@tandem/config/predictor/load-config';
 import { query } from '@tandem/offline-store/sql/database';
 import { schemaState } from '@tandem/offline-store/sql/migrate';
 
-export interface ReadConfig {
-  /** Absolute. */
-  readonly file: string;
-  readonly predictors: readonly CheckedPredictor[];
-}
+export type ReadConfig = Awaited<ReturnType<typeof readConfig>>;
 
 /**
  * Reads the config. Rejects with `config_invalid` and all problems, with `unavailable` if the database does not answer,
@@ -30,7 +26,7 @@ export async function readConfig(
   memoryLimitMb: number,
   reportProgress: ReportProgress = reportNothing,
   sampling: SampleLimits = {},
-): Promise<ReadConfig> {
+) {
   const { file, predictors } = await loadConfig(path);
   const judged: Judged[] = [];
   // The trials run one after the other, because each uses a process and its memory. A person waits for the trials, so

@@ -7,17 +7,11 @@ import { lineFailure } from '@tandem/commands/read-text-file';
 import type { OutputField } from '@tandem/freshness/predictor';
 import { checkUserId, type KeyType } from '@tandem/freshness/user-id';
 
-export interface Golden {
-  /** The columns of the file, each with the field of the prediction and, for a field with several values, the index. */
-  readonly outputs: readonly { readonly column: string; readonly field: string; readonly index: number | null }[];
-  readonly users: readonly GoldenUser[];
-}
+/** The columns of the file, each with the field of the prediction and, for a field with several values, the index. */
+export type Golden = Awaited<ReturnType<typeof readGolden>>;
 
-export interface GoldenUser {
-  readonly userId: string;
-  /** Expected values in the order of `outputs`; numbers for outputs of numbers or booleans. */
-  readonly expected: readonly (number | string)[];
-}
+/** Expected values of a user, in the order of `outputs`; numbers for outputs of numbers or booleans. */
+export type GoldenUser = ReturnType<typeof userOf>;
 
 interface GoldenTarget {
   readonly keyType: KeyType;
@@ -30,7 +24,7 @@ interface GoldenTarget {
 const MOST = 10_000;
 
 /** Reads the file. Rejects with a CommandFailure that names file and line. */
-export async function readGolden(file: string, target: GoldenTarget): Promise<Golden> {
+export async function readGolden(file: string, target: GoldenTarget) {
   const users = new Map<string, GoldenUser>();
   let layout: ReturnType<typeof layoutOf> | undefined;
   for await (const { names, rows } of readCsv(file)) {
@@ -91,7 +85,7 @@ function userOf(
   { keyAt, columns }: ReturnType<typeof layoutOf>,
   keyType: KeyType,
   file: string,
-): GoldenUser {
+) {
   const userId = cells[keyAt] ?? '';
   const check = checkUserId(keyType, userId);
   if (!check.ok) {

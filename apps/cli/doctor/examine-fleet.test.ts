@@ -1,5 +1,5 @@
 import { PROTOCOL } from '@tandem/freshness/protocol';
-import type { LiveProcess } from '@tandem/prediction/rollouts/processes';
+import type { LiveProcess } from '@tandem/prediction/processes/processes';
 import { expect, test } from 'vitest';
 import { judgeProcesses, judgeRoom } from './examine-fleet.ts';
 

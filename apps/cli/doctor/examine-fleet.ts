@@ -3,10 +3,10 @@
 import { type Finding, failed, ok, warning } from '@tandem/commands/output/finding';
 import { counted } from '@tandem/commands/output/text';
 import { isTandemError } from '@tandem/freshness/errors';
-import { type ConnectionRoom, findRoom, roomProblem } from '@tandem/offline-store/rollouts/connection-room';
-import { listProcesses } from '@tandem/offline-store/rollouts/processes';
+import { type ConnectionRoom, findRoom, roomProblem } from '@tandem/offline-store/processes/connection-room';
+import { listProcesses } from '@tandem/offline-store/processes/processes';
 import { findProtocol } from '@tandem/offline-store/sql/protocol';
-import type { LiveProcess, ProcessKind } from '@tandem/prediction/rollouts/processes';
+import type { LiveProcess, ProcessKind } from '@tandem/prediction/processes/processes';
 
 type Pool = Parameters<typeof findRoom>[0];
 

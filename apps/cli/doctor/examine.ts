@@ -16,7 +16,7 @@ import { counted } from '@tandem/commands/output/text';
 import { readEnvironment } from '@tandem/config/environment/environment';
 import { API_CONNECTIONS, apiProcesses } from '@tandem/config/environment/environment-sections';
 import { type ApiKey, listApiKeys } from '@tandem/offline-store/api-keys';
-import { directPools } from '@tandem/offline-store/rollouts/connection-room';
+import { directPools } from '@tandem/offline-store/processes/connection-room';
 import { leadsThroughPooler } from '@tandem/offline-store/sql/paths';
 import { knownPepperId } from '../keys/open-keys.ts';
 import { listSources } from '../sources/list-sources.ts';
@@ -65,10 +65,8 @@ async function examineDatabase(cli: Cli): Promise<Finding[]> {
   }
   if (schema !== 'ok') return found;
   const more = await withDatabases(urls, choice, async (databases) => [
-    ...(await attempt('sources', async () => [
-      ...(await examineColumns(databases)),
-      ...(await listSources(databases)),
-    ])),
+    ...(await attempt('columns', () => examineColumns(databases))),
+    ...(await attempt('sources', () => listSources(databases))),
     ...examineKeys(knownPepperId(cli), await listApiKeys(databases.pool)),
     ...(await attempt('fleet', () => examineLive(cli, databases.pool))),
   ]);

@@ -83,7 +83,9 @@ function generationReportCommand(cli: Cli) {
     .action(async (predictor, generation, options) => {
       const client = connect(cli, options);
       const report = await client.generationReport(predictor, generation);
-      const held = report.verdict === 'blocked' && !options.json ? await client.generations(predictor) : [];
+      // The list only adds a hint, so the report is printed without it too.
+      const isHinted = report.verdict === 'blocked' && !options.json;
+      const held = isHinted ? await client.generations(predictor).catch(() => []) : [];
       const approval = approvals(held.filter((one) => one.generation === report.generation)).flatMap((line) => [
         '',
         line,

@@ -15,10 +15,12 @@ function closeServer(): void {
   server?.close();
 }
 
+const MISSING_SCOPE = { type: 'urn:tandem:problem:missing_scope', title: 'no', status: 403 };
 const building = { ...GENERATION_EXAMPLE, state: 'building', users: 0, inForce: false, publishedAt: null };
 
 /**
- * Returns what the command prints if the service answers a request for the run of the generation like this.
+ * Returns what the command prints if the service answers a request for the run of the generation like this. An error is
+ * the answer to each request but the first.
  * @param listed the only generation
  */
 async function listWith(
@@ -28,8 +30,10 @@ async function listWith(
   command = 'generation list repurchase',
 ): Promise<string> {
   closeServer();
+  const calls: unknown[] = [];
   server = createServer(({ url }, response) => {
-    const isRun = url === `/v1/runs/${building.runId}`;
+    const isRun = url === `/v1/runs/${building.runId}` || (status !== 200 && calls.length > 0);
+    calls.push(url);
     const type = isRun && status !== 200 ? 'application/problem+json' : 'application/json';
     response.writeHead(isRun ? status : 200, { 'content-type': type });
     const report = { ...GENERATION_REPORT_EXAMPLE, generation: building.generation };
@@ -69,7 +73,12 @@ test('a report proposes the approval only while it is possible', async () => {
   expect(await reportOf({ state: 'held_back', approvalRefused: 'late' })).toMatch(/cannot be published: late\n$/);
 });
 
+test('a report is printed even if the list, which only adds a hint, is refused', async () => {
+  const out = await listWith(403, MISSING_SCOPE, building, 'generation report repurchase');
+  expect(out).toMatch(/^repurchase: generation 17, .*: held back\n/);
+  expect(out).not.toContain('generation approve');
+});
+
 test('a key that may not read runs lists the generations', async () => {
-  const problem = { type: 'urn:tandem:problem:missing_scope', title: 'no', status: 403 };
-  expect(await listWith(403, problem)).toMatch(/^ +17 {2}building {2}/m);
+  expect(await listWith(403, MISSING_SCOPE)).toMatch(/^ +17 {2}building {2}/m);
 });

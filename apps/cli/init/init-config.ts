@@ -10,10 +10,9 @@ import { schemaState } from '@tandem/offline-store/sql/migrate';
 import { inputMisfits, isTensorType } from '@tandem/prediction/models/input-fit';
 import { MAX_MODEL_BYTES, SMALLER_MODEL, tooLargeForModel } from '@tandem/prediction/models/model-limits';
 import { findServed } from '../check/read-config.ts';
-import { type InputMatch, type InputTensor, matchInputs } from './match-inputs.ts';
-import { type MatchedOutput, matchOutputs } from './match-outputs.ts';
+import { type InputTensor, matchInputs } from './match-inputs.ts';
+import { matchOutputs } from './match-outputs.ts';
 import { readTable } from './read-table.ts';
-import type { TableFacts } from './table-facts.ts';
 import { writeConfig } from './write-config.ts';
 
 export const DEFAULT_CONFIG = 'tandem.config.ts';
@@ -30,26 +29,16 @@ interface InitRequest {
   readonly memoryLimitMb: number;
 }
 
-export interface InitResult {
-  /** Absolute. */
-  readonly file: string;
-  readonly predictor: string;
-  readonly tensors: readonly InputTensor[];
-  readonly table: TableFacts;
-  readonly inputs: InputMatch;
-  readonly outputs: readonly MatchedOutput[];
-  /** Whether the database has the schema of this release. */
-  readonly isMigrated: boolean;
-  /** Other served predictors, which adopting only this file would withdraw. */
-  readonly served: readonly string[];
-  /** Whether a predictor with this name is served, which adopting the file would replace. */
-  readonly isReplacing: boolean;
-  /** Whether the folder has a tandem.config.ts, which should have all predictors. */
-  readonly isBeside: boolean;
-}
+/**
+ * The written config and its surroundings. `file` is absolute. `served` are other served predictors, which adopting
+ * only this file would withdraw. `isReplacing`: a predictor with this name is served, which adopting the file would
+ * replace. `isBeside`: the folder has a tandem.config.ts, which should have all predictors. `isMigrated`: the database
+ * has the schema of this release.
+ */
+export type InitResult = Awaited<ReturnType<typeof initConfig>>;
 
 /** Writes the config. Throws a CommandFailure and writes nothing if the model or the table cannot be used. */
-export async function initConfig({ pool, features }: Databases, request: InitRequest): Promise<InitResult> {
+export async function initConfig({ pool, features }: Databases, request: InitRequest) {
   const file = await placeFor(resolve(request.cwd, request.config), request.force);
   const modelFile = resolve(request.cwd, request.model);
   const bytes = await readModel(modelFile);

@@ -3,21 +3,16 @@ import type { LoadedColumn } from '@tandem/offline-store/sources/load-table';
 
 export type ColumnType = LoadedColumn['type'];
 
-/** The facts about the values of a column so far. */
-export interface ColumnFacts {
-  readonly name: string;
-  /** The types that fit all values so far; if there are none, the column is text. */
-  candidates: readonly ColumnType[];
-  values: number;
-  empty: number;
-  /** The number of cells that have only spaces. They are null, except in a column of texts. */
-  blank: number;
-}
+/**
+ * The facts about the values of a column so far. `candidates` are the types that fit all values; if there are none, the
+ * column is text. `blank` cells have only spaces. They are null, except in a column of texts.
+ */
+export type ColumnFacts = ReturnType<typeof newColumn>;
 
 /** Column types, the narrowest first. */
 const TYPES: readonly ColumnType[] = ['bigint', 'double precision', 'boolean', 'date', 'timestamp with time zone'];
 
-export function newColumn(name: string): ColumnFacts {
+export function newColumn(name: string) {
   return { name, candidates: TYPES, values: 0, empty: 0, blank: 0 };
 }
 

@@ -73,7 +73,7 @@ export function renderModel(model: ModelDetail, now: number): string[] {
       '  ',
     ),
     '',
-    ...printableLines(features.sql),
+    ...features.sql.split('\n').map((line) => `  ${printable(line)}`),
   ];
 }
 
@@ -111,8 +111,4 @@ function metricsText({ metrics }: ModelDetail): string {
   return Object.entries(metrics)
     .map(([name, value]) => `${printable(name)} ${value}`)
     .join(', ');
-}
-
-function printableLines(text: string): string[] {
-  return text.split('\n').map((line) => `  ${printable(line)}`);
 }

@@ -29,21 +29,17 @@ interface Measuring {
 }
 
 /** A setting that could not be measured. */
-export interface NotMeasured {
+interface NotMeasured {
   readonly setting: Setting;
   readonly why: string;
 }
 
-export interface Results {
-  readonly measured: readonly Measurement[];
-  readonly notMeasured: readonly NotMeasured[];
-  /** Settings that were measured again, including the choice. Empty if the time was over before. */
-  readonly confirmed: readonly Measurement[];
-  /** Whether the time was over before the end. */
-  readonly isCut: boolean;
-  /** The settings of a whole grid that the search would have measured; null if no whole grid was measured. */
-  readonly searched: readonly Measurement[] | null;
-}
+/**
+ * The measurements. `confirmed` are settings that were measured again, including the choice; empty if the time was over
+ * before. `isCut`: the time was over before the end. `searched` are the settings of a whole grid that the search would
+ * have measured; null if no whole grid was measured.
+ */
+export type Results = Awaited<ReturnType<typeof measureAll>>;
 
 /**
  * The number of best settings that are measured again, and for longer. The best of many measurements is partly luck, so
@@ -60,7 +56,7 @@ export async function measureAll(
   cli: Cli,
   versions: readonly VersionToProfile[],
   { grid, target, current, memoryMb, seconds, deadline, isExhaustive }: Measuring,
-): Promise<Results> {
+) {
   const known = new Map<string, Measurement>();
   const failed = new Map<string, NotMeasured & { readonly error: unknown }>();
   let count = 0;

@@ -11,7 +11,7 @@ import {
   memoryPerThousand,
   type Setting,
 } from '@tandem/prediction/profile/settings';
-import type { NotMeasured, Results } from './measure-all.ts';
+import type { Results } from './measure-all.ts';
 import { isStable } from './read-versions.ts';
 
 interface ProfileParts extends Results {
@@ -47,29 +47,9 @@ export interface ProfileFigures extends Setting {
   readonly lost: number;
 }
 
-export interface ProfileReport {
-  readonly predictor: string;
-  readonly machine: { readonly cpu: string; readonly cores: number; readonly loadBefore: number };
-  readonly users: number;
-  readonly grid: Grid;
-  /** The number of settings in the grid. */
-  readonly combinations: number;
-  readonly targetP99Ms: number | null;
-  readonly pricePerCpuHour: number | null;
-  readonly isCut: boolean;
-  /** The highest throughput first. */
-  readonly measured: readonly ProfileFigures[];
-  readonly notMeasured: readonly NotMeasured[];
-  /** The version that serves users outside rollouts; null if it was not profiled. */
-  readonly stable: number | null;
-  /** The setting of this environment; null if it was not measured. */
-  readonly current: ProfileFigures | null;
-  readonly recommended: ProfileFigures | null;
-  /** The measurements and the choice of the search, for an exhaustive profile. */
-  readonly search: { readonly measured: number; readonly choice: ProfileFigures | null } | null;
-}
+export type ProfileReport = ReturnType<typeof createProfileReport>;
 
-export function createProfileReport(parts: ProfileParts): ProfileReport {
+export function createProfileReport(parts: ProfileParts) {
   const { predictor, versions, cores, cpu, loadBefore, users, grid, current, target, pricePerCpuHour } = parts;
   const kinds = new Map(versions.map(({ number, build }) => [number, build?.kind ?? null]));
   const figures = (one: Measurement): ProfileFigures => ({
@@ -90,13 +70,18 @@ export function createProfileReport(parts: ProfileParts): ProfileReport {
   const besideGrid = current !== undefined && !isInGrid(current, grid) ? 1 : 0;
   return {
     ...{ predictor, machine: { cpu, cores, loadBefore }, users, grid, pricePerCpuHour, isCut: parts.isCut },
+    /** The number of settings in the grid. */
     combinations: grid.version.length * grid.batch.length * grid.processes.length * grid.threads.length + besideGrid,
     targetP99Ms: target,
     notMeasured: parts.notMeasured,
+    /** The version that serves users outside rollouts; null if it was not profiled. */
     stable: versions.find(isStable)?.number ?? null,
+    /** The highest throughput first. */
     measured: measured.toSorted((a, b) => b.predictionsPerSecond - a.predictionsPerSecond),
+    /** The setting of this environment; null if it was not measured. */
     current: measured.find((one) => current !== undefined && isSameSetting(one, current)) ?? null,
     recommended: chosen(parts.confirmed.length > 0 ? parts.confirmed : parts.measured),
+    /** The measurements and the choice of the search, for an exhaustive profile. */
     search: parts.searched && { measured: parts.searched.length, choice: chosen(parts.searched) },
   };
 }

@@ -4,13 +4,11 @@ import { dirname } from 'node:path';
 import { CommandFailure } from '@tandem/commands/failure';
 import type { ProfileFigures, ProfileReport } from './profile-report.ts';
 
-interface Written {
-  readonly file: string;
-  /** `before` is null for a new line. */
-  readonly changes: readonly { readonly name: string; readonly before: string | null; readonly value: string }[];
-  /** The number of API processes that share the measured processes. */
-  readonly sharing: number;
-}
+/**
+ * The changed lines, where `before` is null for a new line, and the number of API processes that share the measured
+ * processes.
+ */
+type Written = Awaited<ReturnType<typeof writeSettings>>;
 
 /** Matches a line of an environment file as `docker compose`, systemd and `node --env-file` read it. */
 const LINE = /^\s*(?:#.*|(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*\s*=.*)?\s*$/;
@@ -33,7 +31,7 @@ export async function readSettingsFile(file: string): Promise<string> {
  * setting meets the target, or if the version does not serve.
  * @param apiProcesses their number if it is not in the file
  */
-export async function writeSettings(file: string, report: ProfileReport, apiProcesses: number): Promise<Written> {
+export async function writeSettings(file: string, report: ProfileReport, apiProcesses: number) {
   const { batch, processes, threads } = writable(file, report);
   let text = await readSettingsFile(file);
   const inFile = /^\s*(?:export\s+)?API_PROCESSES\s*=\s*["']?([1-9]\d*)/m.exec(text)?.[1];

@@ -13,14 +13,7 @@ import { examinePostgres, examineRedis } from '../doctor/examine-stores.ts';
 import { killGroup } from './node-process.ts';
 import type { Say, UpContext } from './up-context.ts';
 
-export interface Stores {
-  readonly databaseUrl: string;
-  /** The same database for feature statements, with the login of the environment or else that of databaseUrl. */
-  readonly featuresUrl: string;
-  readonly redisUrl: string;
-  /** The servers that this command started. */
-  readonly local: { readonly databaseUrl: string | null; readonly redisUrl: string | null };
-}
+export type Stores = Awaited<ReturnType<typeof startServers>>;
 
 type StartServer = (port: number | undefined) => Promise<LocalServer>;
 
@@ -28,7 +21,7 @@ type StartServer = (port: number | undefined) => Promise<LocalServer>;
  * Starts both servers at once, because each first start takes seconds. The takedown ends each started server, even if
  * the other fails.
  */
-export async function startServers(context: UpContext): Promise<Stores> {
+export async function startServers(context: UpContext) {
   const { cli, stateDir, say } = context;
   const [given, givenRedis] = [givenDatabaseUrls(cli), givenRedisUrl(cli)];
   const givenDatabase = given?.url;
@@ -50,8 +43,10 @@ export async function startServers(context: UpContext): Promise<Stores> {
   const [databaseUrl, redisUrl] = [database.value, redis.value];
   return {
     databaseUrl,
+    /** The same database for feature statements, with the login of the environment or else that of databaseUrl. */
     featuresUrl: given?.featuresUrl ?? databaseUrl,
     redisUrl,
+    /** The servers that this command started. */
     local: { databaseUrl: givenDatabase ? null : databaseUrl, redisUrl: givenRedis ? null : redisUrl },
   };
 }

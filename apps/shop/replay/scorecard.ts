@@ -19,19 +19,9 @@ export interface Reading {
   readonly bought: boolean;
 }
 
-export interface OccasionResult {
-  readonly occasion: Occasion;
-  readonly reads: number;
-  readonly shares: Readonly<Record<Reading['source'], number>>;
-  readonly logLoss: number;
-  readonly batchLogLoss: number;
-  /** Log-loss of the answers minus that of batch-only answers; below zero is better. */
-  readonly change: Estimate;
-  /** The same change among the reads that were not answered from the batch; null if there were none. */
-  readonly changeWhereLive: Estimate | null;
-}
+export type OccasionResult = ReturnType<typeof summarize>;
 
-export function summarize(readings: readonly Reading[], occasion: Occasion, seed: number): OccasionResult {
+export function summarize(readings: readonly Reading[], occasion: Occasion, seed: number) {
   const ours = readings.filter((reading) => reading.occasion === occasion);
   const share = (source: Reading['source']) => ours.filter((reading) => reading.source === source).length / ours.length;
   const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
@@ -42,7 +32,9 @@ export function summarize(readings: readonly Reading[], occasion: Occasion, seed
     shares: { batch: share('batch'), live: share('live'), stale: share('stale'), default: share('default') },
     logLoss: mean(ours.map((reading) => logLoss(reading.score, reading.bought))),
     batchLogLoss: mean(ours.map((reading) => logLoss(reading.batchScore, reading.bought))),
+    /** Log-loss of the answers minus that of batch-only answers; below zero is better. */
     change: changeInterval(ours, seed),
+    /** The same change among the reads that were not answered from the batch; null if there were none. */
     changeWhereLive: notBatch.length === 0 ? null : changeInterval(notBatch, seed),
   };
 }

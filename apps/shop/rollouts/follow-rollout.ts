@@ -2,7 +2,7 @@
  * Starts a rollout and reports its progress: each step, the outcomes in the shop meanwhile, and why it advanced or not.
  */
 import type { Client } from '@tandem/client/create-client';
-import type { RolloutInput, RolloutState, RolloutView } from '@tandem/client/rollouts';
+import type { RolloutInput, RolloutState, RolloutView } from '@tandem/client/wire';
 import { renderLook, renderReason, renderStep, renderTally } from './render.ts';
 import type { Tally } from './tally.ts';
 

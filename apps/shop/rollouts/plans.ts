@@ -1,5 +1,5 @@
 /** The analyses of the stories' rollouts, which suit the short time and the few customers of an example. */
-import type { AnalysisInput, RolloutInput } from '@tandem/client/rollouts';
+import type { AnalysisInput, RolloutInput } from '@tandem/client/wire';
 import { outcomeWindow } from './traffic.ts';
 
 /**

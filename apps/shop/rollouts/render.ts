@@ -1,6 +1,6 @@
 /** Renders a rollout for a terminal, line by line. */
-import type { RolloutView } from '@tandem/client/rollouts';
-import type { ModelDetail, OutcomeComparisonView, RolloutCheck } from '@tandem/client/wire';
+
+import type { ModelDetail, OutcomeComparisonView, RolloutCheck, RolloutView } from '@tandem/client/wire';
 import type { ArmTally } from './tally.ts';
 
 export function renderVersion({

@@ -37,7 +37,10 @@ export async function readQuery({ query }: ShopVersion): Promise<string> {
   return sql;
 }
 
-/** Reads the metrics by model name, on customers and weeks that the training did not use. The shop starts with `repurchase`. */
+/**
+ * Reads the metrics by model name, on customers and weeks that the training did not use. The shop starts with
+ * `repurchase`.
+ */
 async function readMetrics() {
   const { models }: { models: Record<string, { heldOutCustomersAtLaterDates: { auc: number; logLoss: number } }> } =
     JSON.parse(await readFile(new URL('metrics.json', modelFolder), 'utf8'));

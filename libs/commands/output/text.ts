@@ -128,11 +128,10 @@ export function clip(text: string, width: number): string {
 
 /** Renders a value that continues on further lines. */
 export function renderWrappedFields(fields: readonly Field[]): string[] {
-  const width = LINE - 2 - Math.max(0, ...fields.map(([name]) => name.length));
+  const shown = fields.flatMap(([name, value]) => (value === null ? [] : [{ name, value }]));
+  const width = LINE - 2 - Math.max(0, ...shown.map(({ name }) => name.length));
   return renderFields(
-    fields.flatMap(([name, value]) =>
-      value === null ? [] : wrap(value, width).map((line, i) => [i === 0 ? name : '', line] as const),
-    ),
+    shown.flatMap(({ name, value }) => wrap(value, width).map((line, i) => [i === 0 ? name : '', line] as const)),
   );
 }
 

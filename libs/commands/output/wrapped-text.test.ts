@@ -36,6 +36,13 @@ describe('long text', () => {
       expect.stringMatching(/^ {6}\S/),
       'name  x',
     ]);
+    const isAlone = renderWrappedFields([['a', SENTENCE]]);
+    expect(
+      renderWrappedFields([
+        ['a', SENTENCE],
+        ['a name of an absent value', null],
+      ]),
+    ).toEqual(isAlone);
     const green = styleText('green', 'pass', { validateStream: false });
     const lines = renderSentences(COLUMNS, [
       ['errorRate', green, SENTENCE],

@@ -59,25 +59,43 @@ export type RedisSection = ReturnType<typeof redis>;
 const HTTP = { protocols: ['https:', 'http:'] };
 const LOOPBACK = '127.0.0.1';
 
-/** Reads `HOST` (127.0.0.1), `PORT` (8080), `METRICS_PORT` (none) and `GRPC_PORT` (none). */
+const PORT_BOUNDS = { least: 0, most: 65_535 };
+
+/** Reads `HOST` (127.0.0.1), `PORT` (8080) and `METRICS_PORT` (none). */
 export const http = (read: VariableReader) => {
   const host = read.host('HOST', LOOPBACK);
   /** The port of the API; 0 for any free port. */
-  const port = read.whole('PORT', { least: 0, most: 65_535, instead: 8080 });
+  const port = read.whole('PORT', { ...PORT_BOUNDS, instead: 8080 });
   /** The port of metrics; null for the API's port, if that is on loopback. */
-  const metricsPort = read.optionalWhole('METRICS_PORT', { least: 0, most: 65_535 });
+  const metricsPort = read.optionalWhole('METRICS_PORT', PORT_BOUNDS);
   if (metricsPort !== null && metricsPort === port && port !== 0) {
     read.refuse('METRICS_PORT', `is ${metricsPort}, the same as PORT`, 'choose another port, or unset it');
   }
-  /** The port of the Open Inference Protocol over gRPC; null for none. */
-  const grpcPort = read.optionalWhole('GRPC_PORT', { least: 0, most: 65_535 });
-  if (grpcPort !== null && grpcPort !== 0 && (grpcPort === port || grpcPort === metricsPort)) {
-    const other = grpcPort === port ? 'PORT' : 'METRICS_PORT';
-    read.refuse('GRPC_PORT', `is ${grpcPort}, the same as ${other}`, 'choose another port, or unset it');
-  }
-  return { host, port, metricsPort, grpcPort };
+  return { host, port, metricsPort };
 };
 export type HttpSection = ReturnType<typeof http>;
+
+/**
+ * Returns the section that reads the variables of further ports of the API. Its value has the port of each variable, in
+ * order; null for a variable that is not set.
+ */
+export function furtherPorts(variables: readonly string[]): Section<readonly (number | null)[]> {
+  return (read) => {
+    const { port: ofApi, metricsPort } = http(read);
+    const taken = new Map([
+      [metricsPort, 'METRICS_PORT'],
+      [ofApi, 'PORT'],
+    ]);
+    return variables.map((variable) => {
+      const port = read.optionalWhole(variable, PORT_BOUNDS);
+      // Port 0 is any free port.
+      const other = port ? taken.get(port) : undefined;
+      if (other) read.refuse(variable, `is ${port}, the same as ${other}`, 'choose another port, or unset it');
+      else taken.set(port, variable);
+      return port;
+    });
+  };
+}
 
 /** An upper limit far above the cores of a machine. */
 export const MOST_API_PROCESSES = 64;

@@ -4,10 +4,20 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { problemsOf } from '../predictor/config-problem.ts';
 import { readEnvironment, type Section, type Variables } from './environment.ts';
-import { apiKey, apiKeys, database, http, inference, log, redis, worker } from './environment-sections.ts';
+import {
+  apiKey,
+  apiKeys,
+  database,
+  furtherPorts,
+  http,
+  inference,
+  log,
+  redis,
+  worker,
+} from './environment-sections.ts';
 
 const servers = { DATABASE_URL: 'postgres://u:p@db/shop', REDIS_URL: 'redis://cache' };
-const all = { database, redis, http, inference, worker, log };
+const all = { database, redis, http, further: furtherPorts(['OTHER_PORT', 'THIRD_PORT']), inference, worker, log };
 let folder: string;
 
 beforeAll(async () => {
@@ -30,7 +40,7 @@ test('an app reads the sections that it composes, with their defaults', () => {
   expect(readEnvironment(servers, { database, redis, http, log, worker })).toEqual({
     database: { url: servers.DATABASE_URL, featuresUrl: servers.DATABASE_URL },
     redis: { url: servers.REDIS_URL, queueUrl: servers.REDIS_URL },
-    http: { host: '127.0.0.1', port: 8080, metricsPort: null, grpcPort: null },
+    http: { host: '127.0.0.1', port: 8080, metricsPort: null },
     log: { level: 'info' },
     worker: { chunkConcurrency: 3 },
   });
@@ -47,7 +57,7 @@ test('every variable that is set is read, and an empty value counts as not set',
     HOST: '0.0.0.0',
     PORT: '0',
     METRICS_PORT: '9090',
-    GRPC_PORT: '8001',
+    OTHER_PORT: '8001',
     INFERENCE_PROCESSES: '3',
     INFERENCE_MEMORY_MB: '1024',
     INFERENCE_QUEUE_LIMIT: '10',
@@ -58,7 +68,8 @@ test('every variable that is set is read, and an empty value counts as not set',
   expect(readEnvironment(env, all)).toEqual({
     database: { url: servers.DATABASE_URL, featuresUrl: env.FEATURES_DATABASE_URL },
     redis: { url: servers.REDIS_URL, queueUrl: env.QUEUE_REDIS_URL },
-    http: { host: '0.0.0.0', port: 0, metricsPort: 9090, grpcPort: 8001 },
+    http: { host: '0.0.0.0', port: 0, metricsPort: 9090 },
+    further: [8001, null],
     inference: { processes: 3, memoryMb: 1024, queueLimit: 10, batchLimit: 1, threads: 1 },
     worker: { chunkConcurrency: 4 },
     log: { level: 'warn' },
@@ -132,7 +143,8 @@ test.each<[string, Variables, string]>([
     { DATABASE_URL: '', DATABSE_URL: 'x' },
     'DATABSE_URL is set, which Tandem does not read; if you meant it for Tandem, rename it to DATABASE_URL',
   ],
-  ['one port for gRPC and HTTP', { GRPC_PORT: '8080' }, 'GRPC_PORT: is 8080, the same as PORT → choose another port'],
+  ['the port of the API for another', { OTHER_PORT: '8080' }, 'OTHER_PORT: is 8080, the same as PORT → choose another'],
+  ['one further port twice', { OTHER_PORT: '1', THIRD_PORT: '1' }, 'THIRD_PORT: is 1, the same as OTHER_PORT → choose'],
   ['one port twice', { METRICS_PORT: '8080' }, 'METRICS_PORT: is 8080, the same as PORT → choose another port'],
 ])('%s is refused, and no secret is shown', (_, env, message) => {
   const problems = problemsIn({ ...servers, ...env });

@@ -86,10 +86,7 @@ function drawDifferences(
 }
 
 /** The distances of the bounds in standard errors: of the lower bound from the figure, and of the upper bound. */
-interface Tails {
-  readonly above: number;
-  readonly below: number;
-}
+type Tails = ReturnType<typeof tailsOf>;
 
 /** The largest distance. A larger one, of a figure that depends on a few users, says that draws omit them. */
 const MOST_ERRORS = 10;
@@ -102,7 +99,7 @@ function isStable(tails: Tails | undefined): boolean {
  * Returns how many standard errors the bounds are away. Each is the larger of two quantiles: of the absolute difference
  * (symmetric, stable for heavy tails) and of the signed one (equal tails, which follows a skewed distribution).
  */
-function tailsOf(drawn: readonly Float64Array[]): Tails {
+function tailsOf(drawn: readonly Float64Array[]) {
   const quantile = (level: number, of: (value: number) => number) => {
     const worst = Float64Array.from(drawn[0] ?? [], (_, sample) =>
       drawn.reduce((most, values) => {

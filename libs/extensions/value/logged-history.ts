@@ -38,20 +38,15 @@ export interface LoggedParts {
   readonly users: number;
 }
 
-export interface LoggedHistory {
-  readonly history: ValueHistory;
-  /** The names of the features, in the order of a context's row. */
-  readonly features: readonly string[];
-  /**
-   * The numbers of omitted answers: too recent for an outcome, without usable inputs, or computed from request
-   * features.
-   */
-  readonly left: { readonly tooYoung: number; readonly withoutInputs: number; readonly withRequest: number };
-}
+/**
+ * A history, the names of its features in the order of a context's row, and the numbers of omitted answers: too recent
+ * for an outcome, without usable inputs, or computed from request features.
+ */
+export type LoggedHistory = ReturnType<typeof historyOfAnswers>;
 
 type WithInputs = KeptExplanation & { readonly inputs: KeptInputs };
 
-export function historyOfAnswers(parts: LoggedParts): LoggedHistory {
+export function historyOfAnswers(parts: LoggedParts) {
   const withInputs = parts.kept.filter(hasInputs);
   // No stored prediction could have answered a call with request features.
   const usable = withInputs.filter(({ inputs }) => inputs.features.every(({ request }) => request !== 'sent'));

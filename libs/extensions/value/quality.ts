@@ -52,8 +52,7 @@ export function areaUnderCurve(reads: ScoredReads): Statistic {
 
 /**
  * Counts the reads of each user alone: reads with the outcome, reads without it, and pairs of a read of each kind in
- * the right order, where ties count as a half.
- * @param reads the reads by rising score
+ * the right order, where ties count as a half. The reads are by rising score.
  */
 function countOwnReads({ users, scores, outcomes }: ScoredReads) {
   const size = 1 + Array.from(users).reduce((most, user) => Math.max(most, user), -1);

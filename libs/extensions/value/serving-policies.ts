@@ -10,19 +10,12 @@ export type ServingPolicy =
   | { readonly kind: 'batch' | 'hybrid'; readonly cadenceMs: number }
   | { readonly kind: 'live' };
 
-/** For each read: the context that answers it (-1 if unknown), and the age of that context at the read. */
-export interface PolicyAnswers {
-  readonly contexts: Int32Array;
-  readonly ages: Float64Array;
-  readonly liveInferences: number;
-  readonly batchInferences: number;
-}
-
 /**
- * Simulates a policy on a history.
+ * Simulates a policy on a history. Returns for each read the context that answers it (-1 if unknown), and the age of
+ * that context at the read.
  * @param maxAgeMs the age after which the hybrid infers again; null: never
  */
-export function answerReads(history: ValueHistory, policy: ServingPolicy, maxAgeMs: number | null): PolicyAnswers {
+export function answerReads(history: ValueHistory, policy: ServingPolicy, maxAgeMs: number | null) {
   const contexts = new Int32Array(history.reads.length).fill(-1);
   const ages = new Float64Array(history.reads.length);
   let liveInferences = 0;

@@ -2,12 +2,9 @@
  * Bounds of a gain if outcomes are unknown: whatever these outcomes are, the gain on all reads lies between the bounds
  * (Manski, Nonparametric bounds on treatment effects, American Economic Review 80, 1990). They leave out chance.
  */
-import type { Estimate } from '@tandem/experiment/estimates/user-bootstrap';
+import type { Interval } from '@tandem/experiment/distributions/wilson';
 import { gainOver, type Judge } from './judges.ts';
 import type { ValueHistory } from './value-history.ts';
-
-/** The least and the greatest value of a gain. */
-export type Bounds = Pick<Estimate, 'low' | 'high'>;
 
 /**
  * Returns the least and the greatest gain on all scorable reads; null if all outcomes are known.
@@ -18,7 +15,7 @@ export function gainBounds(
   judge: Judge,
   scorable: Uint32Array,
   { ours, theirs }: { readonly ours: ArrayLike<number>; readonly theirs: ArrayLike<number> },
-): Bounds | null {
+): Interval | null {
   let [low, high, unknown] = [0, 0, 0];
   for (const read of scorable) {
     const outcome = history.reads[read]?.outcome ?? null;

@@ -4,6 +4,7 @@
  * paired.
  */
 
+import type { Interval } from '@tandem/experiment/distributions/wilson';
 import {
   addRead,
   type Estimate,
@@ -16,23 +17,16 @@ import {
 import { ageFigures, sumByAge } from './age-curve.ts';
 import type { Judge } from './judges.ts';
 import { areaUnderCurve, calibrationBins, calibrationError, type ScoredReads } from './quality.ts';
-import { answerReads, type PolicyAnswers, type ServingPolicy } from './serving-policies.ts';
-import { type Bounds, gainBounds } from './unknown-outcomes.ts';
+import { answerReads, type ServingPolicy } from './serving-policies.ts';
+import { gainBounds } from './unknown-outcomes.ts';
 import type { ValueHistory } from './value-history.ts';
 
 const RESAMPLES = 1_000;
 /** The number of bootstrap draws for AUC. Ranks cost more than means: a draw is a pass over all reads. */
 const RANK_RESAMPLES = 200;
 
-/** The answers of each policy, and the reads by which all policies can be judged. */
-interface ValuePlan {
-  readonly history: ValueHistory;
-  readonly served: readonly (PolicyAnswers & { readonly policy: ServingPolicy })[];
-  /** The reads that every policy answers from a known context. */
-  readonly judged: Uint32Array;
-  /** The contexts to score. */
-  readonly contexts: readonly number[];
-}
+/** The answers of each policy, the reads that every policy answers from a known context, and the contexts to score. */
+type ValuePlan = ReturnType<typeof planValue>;
 
 /** The gain of the hybrid over batch-only with the same cadence, on the same reads. */
 export interface Gain {
@@ -40,7 +34,7 @@ export interface Gain {
   /** The gain; positive if the hybrid is better. The intervals of all cadences hold together. */
   readonly change: Estimate;
   /** The least and the greatest gain that unknown outcomes permit, on all reads; null if all outcomes are known. */
-  readonly bounds: Bounds | null;
+  readonly bounds: Interval | null;
   /** The finding; `unknown` if there are not enough users. */
   readonly verdict: 'gain' | 'none' | 'loss' | 'unknown';
 }
@@ -53,7 +47,7 @@ interface PlanOptions {
 }
 
 /** Computes the answers of each policy, and the reads that all policies answer. */
-export function planValue(history: ValueHistory, { cadencesMs, maxAgeMs }: PlanOptions): ValuePlan {
+export function planValue(history: ValueHistory, { cadencesMs, maxAgeMs }: PlanOptions) {
   const policies: ServingPolicy[] = [
     ...cadencesMs.map((cadenceMs) => ({ kind: 'batch' as const, cadenceMs })),
     ...cadencesMs.map((cadenceMs) => ({ kind: 'hybrid' as const, cadenceMs })),
@@ -108,21 +102,13 @@ export function scorableReads({ history, served, judged }: ValuePlan, judge: Jud
   });
 }
 
-/** Counts over the judged reads; users are numbered among users with reads. */
-interface Board {
-  readonly reads: Uint32Array;
-  /** The user of each judged read. */
-  readonly userOf: Uint32Array;
-  /** The number of judged reads of each user. */
-  readonly counts: Float64Array;
-  readonly outcomes: Uint8Array;
-  /** Quality by policy and judged read. */
-  readonly quality: readonly Float64Array[];
-  /** 1 if higher is better, -1 if lower is better. */
-  readonly sign: number;
-}
+/**
+ * Counts over the judged reads; users are numbered among users with reads. `userOf` is the user of each judged read,
+ * and `counts` the number of judged reads of each user.
+ */
+type Board = ReturnType<typeof newBoard>;
 
-function newBoard({ history, served }: ValuePlan, judge: Judge, reads: Uint32Array): Board {
+function newBoard({ history, served }: ValuePlan, judge: Judge, reads: Uint32Array) {
   const places = new Map<number, number>();
   const userOf = reads.map((read) => {
     const user = history.reads[read]?.user ?? 0;
@@ -137,9 +123,11 @@ function newBoard({ history, served }: ValuePlan, judge: Judge, reads: Uint32Arr
     reads,
     ...{ userOf, counts },
     outcomes: Uint8Array.from(reads, (read) => (outcomeOf(read) === 1 ? 1 : 0)),
+    /** Quality by policy and judged read. */
     quality: served.map(({ contexts }) =>
       Float64Array.from(reads, (read) => judge.quality(contexts[read] as number, outcomeOf(read))),
     ),
+    /** 1 if higher is better, -1 if lower is better. */
     sign: judge.measure === 'logLoss' ? -1 : 1,
   };
 }

@@ -23,7 +23,7 @@ interface MeasuredVersion {
 }
 
 /** Whether users get the same answers in a batch and alone. */
-export interface RowParity {
+interface RowParity {
   /** Whether all answers are equal; null if there were fewer than two users to try. */
   readonly rowsAgree: boolean | null;
   /**

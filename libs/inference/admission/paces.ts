@@ -7,11 +7,7 @@
 import { TandemError } from '@tandem/freshness/errors';
 import type { TrialRuns } from './trial-runs.ts';
 
-export interface Paces {
-  readonly rounds: number;
-  readonly alone: Pace;
-  readonly together: Pace & { readonly users: number };
-}
+export type Paces = Awaited<ReturnType<typeof comparePaces>>;
 
 /** Microseconds of a run for each user, the median of the rounds. */
 interface Pace {
@@ -48,7 +44,7 @@ export async function comparePaces(
   sides: Sides,
   rows: readonly number[],
   { together, budgetMs }: { readonly together: number; readonly budgetMs: number },
-): Promise<Paces> {
+) {
   const single = takeAround(rows, RUNS_ALONE).map((row) => [row]);
   const many = Array.from({ length: RUNS_TOGETHER }, () => takeAround(rows, together));
   const [alone, batch]: [Round[], Round[]] = [[], []];

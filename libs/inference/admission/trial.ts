@@ -62,15 +62,10 @@ const LEAST_USERS = 2;
 /** The allowed difference of answers if features were read twice, since a query may contain the current time. */
 const READ_TOLERANCE = 1e-3;
 
-interface Tried {
-  /** Rows of the batch that have an answer. */
-  readonly rows: readonly number[];
-  /** The answer of each row that ran alone. */
-  readonly alone: ReadonlyMap<number, Answer>;
-  readonly refused: ReadonlyMap<number, string>;
-  /** Times of the runs for one user. */
-  readonly times: readonly RunTime[];
-}
+/**
+ * The rows of the batch that have an answer, the answer of each row that ran alone, and the times of runs for one user.
+ */
+type Tried = Awaited<ReturnType<typeof tryAlone>>;
 
 /** Runs a trial. Throws `model_refused`, or ProcessEnded if the model ended its process. */
 export async function tryModel(runs: TrialRuns, options: TrialOptions): Promise<TrialResult> {
@@ -89,7 +84,7 @@ export async function tryModel(runs: TrialRuns, options: TrialOptions): Promise<
 }
 
 /** Runs one user at a time, so that a user that the model rejects does not affect others. */
-async function tryAlone(runs: TrialRuns, options: TrialOptions): Promise<Tried> {
+async function tryAlone(runs: TrialRuns, options: TrialOptions) {
   const { batch, realUsers, users, totalCpuMs } = options;
   const alone = new Map<number, Answer>();
   const refused = new Map<number, string>();
@@ -169,14 +164,9 @@ async function tryBothWays(runs: TrialRuns, options: TrialOptions, { alone }: Tr
   return pairs.length;
 }
 
-interface Seen {
-  compare(rows: readonly number[], run: GoodRun, how: 'again' | 'together'): void;
-  readonly sizes: Set<number>;
-  comparisons(): number;
-  largest(): AnswerDifference | null;
-}
+type Seen = ReturnType<typeof createSeen>;
 
-function createSeen(options: TrialOptions, tried: Tried, comparison: Comparison): Seen {
+function createSeen(options: TrialOptions, tried: Tried, comparison: Comparison) {
   const sizes = new Set([1]);
   let comparisons = 0;
   let largest: AnswerDifference | null = null;
@@ -186,7 +176,7 @@ function createSeen(options: TrialOptions, tried: Tried, comparison: Comparison)
     sizes,
     comparisons: () => comparisons,
     largest: () => largest,
-    compare(rows, { answers }, how) {
+    compare(rows: readonly number[], { answers }: GoodRun, how: 'again' | 'together'): void {
       sizes.add(rows.length);
       rows.forEach((row, i) => {
         comparisons++;

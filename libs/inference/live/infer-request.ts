@@ -2,7 +2,7 @@
 import { TandemError } from '@tandem/freshness/errors';
 import type { ModelVersion } from '@tandem/freshness/predictor';
 import type { LoadShedding } from '@tandem/prediction/scoring/scoring';
-import type { TensorData, WireTensor } from '../process/protocol.ts';
+import { bytesOf, type WireTensor } from '../process/protocol.ts';
 import { cutInputs, type EncodedInput, joinOutputs } from '../tensors/batch-tensors.ts';
 import { paceOf } from './pending-requests.ts';
 
@@ -63,11 +63,6 @@ export async function inferInRuns(request: InferRequest, line: Line, now: () => 
     start += count;
   }
   return joinOutputs(answers);
-}
-
-/** Returns the bytes of values. A text counts as its number of UTF-16 code units, plus 4 bytes for its length. */
-function bytesOf(data: TensorData): number {
-  return 'buffer' in data ? data.byteLength : data.reduce((sum, text) => sum + text.length + 4, 0);
 }
 
 function tooLarge(): TandemError {

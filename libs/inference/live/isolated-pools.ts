@@ -5,7 +5,7 @@
  * processors.
  */
 import type { ModelVersion } from '@tandem/freshness/predictor';
-import type { LoadOutcome } from '@tandem/prediction/rollouts/loaded-versions';
+import type { LoadOutcome } from '@tandem/prediction/processes/loaded-versions';
 import type { ScoreRequest, ScoreResult } from '@tandem/prediction/scoring/scoring';
 import type { InferRequest } from './infer-request.ts';
 import type { InferencePool, InferencePoolOptions, PoolStats } from './pool.ts';

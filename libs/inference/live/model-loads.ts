@@ -11,7 +11,7 @@
 
 import { isTandemError } from '@tandem/freshness/errors';
 import type { ModelVersion } from '@tandem/freshness/predictor';
-import type { LoadOutcome } from '@tandem/prediction/rollouts/loaded-versions';
+import type { LoadOutcome } from '@tandem/prediction/processes/loaded-versions';
 import { OneAtATime } from '@tandem/timing/one-at-a-time';
 import { BOUND_STARTS, InferenceProcess, type ProcessOptions } from '../process/inference-process.ts';
 import { cpuLimit } from '../process/time-limit.ts';

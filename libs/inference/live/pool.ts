@@ -11,7 +11,7 @@ import {
   LIVE_QUEUE_USERS,
   LIVE_RUN_USERS,
 } from '@tandem/prediction/models/model-limits';
-import type { LoadOutcome } from '@tandem/prediction/rollouts/loaded-versions';
+import type { LoadOutcome } from '@tandem/prediction/processes/loaded-versions';
 import type { LoadShedding, Scorer } from '@tandem/prediction/scoring/scoring';
 import { within } from '@tandem/timing/within';
 import { type ProcessEnd, type ProcessOptions, START_LIMIT } from '../process/inference-process.ts';

@@ -91,3 +91,8 @@ export type SentReply = Reply & {
   /** CPU time of all threads of the child since its start, in ms. */
   readonly childCpuMs: number;
 };
+
+/** Returns the bytes of values. A text counts as its number of UTF-16 code units, plus 4 bytes for its length. */
+export function bytesOf(data: TensorData): number {
+  return 'buffer' in data ? data.byteLength : data.reduce((sum, text) => sum + text.length + 4, 0);
+}

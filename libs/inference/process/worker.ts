@@ -10,15 +10,16 @@ import { Worker } from 'node:worker_threads';
 import type { TensorType } from '@tandem/freshness/predictor';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { findFault } from '../model-file/onnx-file.ts';
-import type {
-  Command,
-  ModelRun,
-  Reply,
-  RunAnswer,
-  SentReply,
-  SignatureTensor,
-  TensorData,
-  WireTensor,
+import {
+  bytesOf,
+  type Command,
+  type ModelRun,
+  type Reply,
+  type RunAnswer,
+  type SentReply,
+  type SignatureTensor,
+  type TensorData,
+  type WireTensor,
 } from './protocol.ts';
 import { createRowFeeder, joinRows } from './row-by-row.ts';
 import { signatureFault } from './signature-fault.ts';
@@ -236,9 +237,4 @@ function refuseTooLarge(outputs: readonly WireTensor[], times: number): void {
   const bytes = outputs.reduce((sum, { data }) => sum + bytesOf(data), 0) * times;
   if (bytes <= MAX_ANSWER_BYTES) return;
   throw new Error(`its outputs take ${bytes} bytes for one run, but the maximum is ${MAX_ANSWER_BYTES}`);
-}
-
-function bytesOf(data: TensorData): number {
-  if ('byteLength' in data) return data.byteLength;
-  return data.reduce((sum, text) => sum + 4 + text.length, 0);
 }

@@ -120,18 +120,13 @@ async function assertAnswers(score: (row: number) => Promise<unknown>, users: nu
   throw why;
 }
 
-interface Clients {
-  /** Starts to record latencies in ms in the returned array, and to count failures. */
-  record(): readonly number[];
-  failed(): number;
-  stop(): void;
-}
+type Clients = ReturnType<typeof startClients>;
 
 /** Starts `waiting` clients. Each requests one user at a time and waits for the answer. */
 function startClients(
   { users, waiting }: { readonly users: number; readonly waiting: number },
   score: (row: number) => Promise<unknown>,
-): Clients {
+) {
   let latencies: number[] | null = null;
   let failed = 0;
   let isOver = false;
@@ -153,6 +148,7 @@ function startClients(
   }
   for (let i = 0; i < waiting; i++) void ask();
   return {
+    /** Starts to record latencies in ms in the returned array, and to count failures. */
     record() {
       latencies = [];
       failed = 0;

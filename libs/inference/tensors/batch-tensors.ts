@@ -134,7 +134,7 @@ export function readOutputs(outputs: readonly WireTensor[], users: number): Outp
   return Object.fromEntries(
     outputs.map(({ name, type, dims, data }): [string, OutputTensor] => [
       name,
-      { data: type === 'float16' ? decodeHalves(data as Uint16Array) : data, width: widthOf(dims) },
+      { data: type === 'float16' ? Float32Array.from(data as Uint16Array, fromHalfBits) : data, width: widthOf(dims) },
     ]),
   );
 }
@@ -172,8 +172,4 @@ function widthOf(dims: readonly number[]): number {
 
 function counted(users: number): string {
   return users === 1 ? '1 user' : `${users} users`;
-}
-
-function decodeHalves(bits: Uint16Array): Float32Array {
-  return Float32Array.from(bits, fromHalfBits);
 }

@@ -3,7 +3,7 @@
  * the other arms with their buckets. They are parsed once for each revision. Without a rollout they cost nothing per user.
  */
 
-import { type ArmInterval, armOfBucket, bucketOfUser } from '@tandem/experiment/assignment';
+import { type ArmInterval, armOfBucket, bucketOfUser } from '@tandem/freshness/assignment';
 import {
   type AssignedRollout,
   type Assignment,

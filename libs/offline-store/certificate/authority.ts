@@ -76,7 +76,8 @@ export function createAuthority(
   const pool = isOwn ? createPool({ url: database, max: 2 * maxStatements, applicationName }) : database;
   const prepare = async (client: pg.PoolClient) => {
     await onConnect?.(client);
-    await prepareLane(client);
+    // The plan must not depend on the table's size when it was made: a scan of all contexts is never right.
+    await client.query('set enable_seqscan = off; set plan_cache_mode = force_generic_plan');
   };
   const lanes = new Lanes(pool, { count: maxStatements, prepare });
   let known: Known = {
@@ -176,9 +177,4 @@ async function rowOf(client: pg.PoolClient, statement: typeof STATEMENT, values:
   const { rows } = await promise;
   if (!rows[0]) throw new Error('tandem.settings has lost its row');
   return rows[0];
-}
-
-async function prepareLane(client: pg.PoolClient): Promise<void> {
-  // The plan must not depend on the table's size when it was made: a scan of all contexts is never right.
-  await client.query('set enable_seqscan = off; set plan_cache_mode = force_generic_plan');
 }

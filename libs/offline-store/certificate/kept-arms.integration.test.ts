@@ -1,10 +1,10 @@
 import type { RolloutPlan } from '@tandem/freshness/rollout';
 import { planNow } from '@tandem/prediction/runs/steps.fixture';
+import { createRolloutStore } from '@tandem/rollouts/statements/rollouts';
 import { afterAll, beforeEach, expect, test } from 'vitest';
 import { adopt } from '../adopt.ts';
 import { createGenerationStore } from '../generations/generations.ts';
 import { keepVersion } from '../models/model-versions.ts';
-import { createRolloutStore } from '../rollouts/rollouts.ts';
 import { createRunsWorld } from '../runs/runs.fixture.ts';
 import { createScheduleStore } from '../runs/schedules.ts';
 import { query } from '../sql/database.ts';

@@ -27,6 +27,7 @@ export function asRefusal(
   });
 }
 
+/** Returns a message of the schema as a sentence: with a capital letter and a period. */
 export function sentence(text: string): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 }

@@ -47,13 +47,11 @@ export function createFeaturePool(paths: DatabasePaths, options: Omit<PoolOption
 export function featureGrantsFor(user: string): string {
   return [
     `grant usage on schema tandem to ${quoteName(user)}`,
-    ...Object.keys(COLUMNS).map((table) => grantOf(table, user)),
+    ...Object.entries(COLUMNS).map(
+      ([table, columns]) => `grant select (${columns.join(', ')}) on tandem.${table} to ${quoteName(user)}`,
+    ),
     `grant execute on function tandem.current_history() to ${quoteName(user)}`,
   ].join('; ');
-}
-
-function grantOf(table: string, user: string): string {
-  return `grant select (${(COLUMNS[table] ?? []).join(', ')}) on tandem.${table} to ${quoteName(user)}`;
 }
 
 /**

@@ -4,10 +4,9 @@
  * This happens page by page before the publication, so that only a few users remain under the lock that erasures wait
  * for.
  */
-import { partsOf } from '@tandem/prediction/scoring/halve-failing';
+import { partsOf } from '@tandem/prediction/parts';
 import type pg from 'pg';
-import { deleteShadowMovers } from '../rollouts/shadow.ts';
-import { type Db, query, sqlState } from '../sql/database.ts';
+import { countChanged, type Db, query, sqlState } from '../sql/database.ts';
 import { partitionOf } from '../sql/partition.ts';
 import { writeKnown } from '../sql/protocol.ts';
 import { awaitAssignments } from '../sql/settings.ts';
@@ -128,4 +127,13 @@ async function clearPage(db: Db, generationId: string): Promise<boolean> {
     values: [generationId],
   });
   return cleared.length > 0;
+}
+
+/** Deletes details of shadows of erased users, up to their tombstones; returns the number of rows. */
+export function deleteShadowMovers(db: Db, numbers: readonly number[]): Promise<number> {
+  return countChanged(db, {
+    text: `delete from tandem.shadow_movers m using tandem.erasures t
+      where t.number = any($1::bigint[]) and m.user_id = t.user_id and m.context_version <= t.deleted_version`,
+    values: [numbers],
+  });
 }

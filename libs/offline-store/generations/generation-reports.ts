@@ -86,6 +86,7 @@ function noReport(predictor: string, number: number | null, exists: boolean): Ta
   return unknownGeneration(`Generation ${number} of ${predictor} has no report.`, remedy);
 }
 
+/** Returns the error for a number that no generation of the predictor has. */
 export function noGeneration(predictor: string, number: number): TandemError {
   return unknownGeneration(
     `${predictor} has no generation ${number}.`,

@@ -1,7 +1,7 @@
+import { createRolloutStore } from '@tandem/rollouts/statements/rollouts';
 import { afterAll, beforeEach, expect, test } from 'vitest';
 import { adopt } from '../adopt.ts';
 import { createGenerationStore } from '../generations/generations.ts';
-import { createRolloutStore } from '../rollouts/rollouts.ts';
 import { createRunsWorld } from '../runs/runs.fixture.ts';
 import { query } from '../sql/database.ts';
 import { visitsPredictor } from '../store.fixture.ts';

@@ -3,19 +3,18 @@ import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { LossNotice } from '@tandem/prediction/events/notice-loss';
 import type { Generation } from '@tandem/prediction/runs/generations';
 import type { Approval } from '@tandem/prediction/runs/run-store';
-import type { Run } from '@tandem/prediction/runs/runs';
 import type pg from 'pg';
+import { findArmOfVersion } from '../arms/arms.ts';
 import { clearErased } from '../generations/erased-predictions.ts';
 import { noGeneration } from '../generations/generation-reports.ts';
 import { findGeneration } from '../generations/generation-rows.ts';
-import { findArmOfVersion } from '../rollouts/arms.ts';
 import { insertAudit } from '../sql/audit.ts';
 import { type Db, transaction } from '../sql/database.ts';
 import { assertPastProven, keepHistory } from '../sql/history-marks.ts';
 import { lockAssignments } from '../sql/settings.ts';
 import { currentHistory, fetchFirst, fetchRows, statements } from '../sql/statements.ts';
 import { conclude, forgetNames, whyNotInForce } from './publish.ts';
-import { findRun, lockRun } from './run-rows.ts';
+import { lockRun } from './run-rows.ts';
 
 /**
  * Approves a generation. Repeating it has no effect. Rejects with `unknown_generation`, or with `run_conflict` if the
@@ -40,7 +39,7 @@ export async function approveGeneration(
     const conflict =
       held.verdict !== 'blocked' || known?.state !== 'building' || run.state !== 'failed'
         ? `it is not held back: ${known?.state === 'building' ? `its run is ${run.state}` : `it is ${known?.state ?? 'deleted'}`}`
-        : await whyRefused(db, run, held);
+        : whyRefused(run.history !== held.history, run, await findArmOfVersion(db, run.predictor, run.modelVersionId));
     if (conflict !== null) throw refused(approval, conflict);
     const { predictor, actor } = approval;
     const detail = { run: run.id, generation: approval.generation, why: run.error };
@@ -55,18 +54,28 @@ export async function approveGeneration(
 
 /** Returns the generations of a predictor that are held back, by number, each with why it cannot be approved, or null. */
 export async function listHeld(db: Db, predictor: string): Promise<ReadonlyMap<number, string | null>> {
-  const held = new Map<number, string | null>();
-  const candidates = withReports(predictor).where(({ and }) => and({ 'g.state': 'building', 'r.verdict': 'blocked' }));
-  for (const { number, runId, history } of await fetchRows(db, candidates)) {
-    const run = await findRun(db, runId);
-    if (run?.state === 'failed') held.set(number, await whyRefused(db, run, { history }));
-  }
-  return held;
+  const held = withReports(predictor)
+    .innerJoin('tandem.runs as run', 'run.id', 'g.run_id')
+    .innerJoin('tandem.model_versions as v', 'v.id', 'run.model_version_id')
+    .leftJoin('tandem.arms as a', (join) =>
+      join.onRef('a.predictor', '=', 'g.predictor').onRef('a.model_version_id', '=', 'v.id'),
+    )
+    .leftJoin('tandem.generations as current', 'current.id', 'a.generation_id')
+    .select(['run.history as runHistory', 'run.overlay_floor as runFloor', 'v.number as modelNumber'])
+    .select(['a.overlay_floor as armFloor', 'current.number as currentNumber'])
+    .where(({ and }) => and({ 'g.state': 'building', 'r.verdict': 'blocked', 'run.state': 'failed' }));
+  const rows = await fetchRows(db, held);
+  return new Map(
+    rows.map(({ number, history, runHistory, runFloor, modelNumber, armFloor, currentNumber }) => {
+      const run = { overlayFloor: runFloor, modelNumber, generationNumber: number };
+      const arm = armFloor === null ? undefined : { overlayFloor: armFloor, generationNumber: currentNumber };
+      return [number, whyRefused(runHistory !== history, run, arm)];
+    }),
+  );
 }
 
-async function whyRefused(db: Db, run: Run, { history }: { readonly history: string }): Promise<string | null> {
-  if (run.history !== history) return 'the database was restored since';
-  return whyNotInForce(run, await findArmOfVersion(db, run.predictor, run.modelVersionId));
+function whyRefused(isRestored: boolean, ...published: Parameters<typeof whyNotInForce>): string | null {
+  return isRestored ? 'the database was restored since' : whyNotInForce(...published);
 }
 
 /** Returns a query of the generations of a predictor, each with its verdict and the database's current history. */

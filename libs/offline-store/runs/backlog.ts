@@ -87,7 +87,7 @@ function listPreparing(db: Db) {
 
 /**
  * Returns rollouts past a deadline. A step that may advance but waits for an operator does not count as holding. The
- * deadline begins as in rulesOf (libs/prediction/rollouts/rollout-figures.ts).
+ * deadline begins as in rulesOf (libs/extensions/rollouts/rules/rollout-figures.ts).
  */
 function listOverdue(db: Db): Promise<readonly OverdueRollout[]> {
   return query<OverdueRollout>(db, {

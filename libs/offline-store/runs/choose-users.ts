@@ -11,9 +11,9 @@
 
 import { TandemError } from '@tandem/freshness/errors';
 import { usersWithin } from '@tandem/prediction/demand/estimate-budget';
+import { partsOf } from '@tandem/prediction/parts';
 import type { Generation } from '@tandem/prediction/runs/generations';
 import type { Run } from '@tandem/prediction/runs/runs';
-import { partsOf } from '@tandem/prediction/scoring/halve-failing';
 import type pg from 'pg';
 import { textArray } from '../certificate/certificate-statement.ts';
 import { IS_ERASED } from '../certificate/erased-users.ts';

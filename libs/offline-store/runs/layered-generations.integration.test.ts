@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { ProcessKind } from '@tandem/prediction/rollouts/processes';
+import type { ProcessKind } from '@tandem/prediction/processes/processes';
 import type { Budget } from '@tandem/prediction/runs/budget';
 import type { Run } from '@tandem/prediction/runs/runs';
 import { publishNow } from '@tandem/prediction/runs/steps.fixture';
@@ -8,7 +8,7 @@ import { createEventStore } from '../events/events.ts';
 import { carryRows } from '../generations/carried-rows.ts';
 import { deletePredictionsOf } from '../generations/erased-predictions.ts';
 import { createGenerationStore } from '../generations/generations.ts';
-import { createRegister } from '../rollouts/processes.ts';
+import { createRegister } from '../processes/processes.ts';
 import { query } from '../sql/database.ts';
 import { createErasureStore } from '../users/erasures.ts';
 import { findBacklog } from './backlog.ts';

@@ -18,6 +18,7 @@ import { crossingText } from '@tandem/prediction/reports/generation-report';
 import type { PublishOutcome } from '@tandem/prediction/runs/run-store';
 import { type ClaimedStep, HELD_BACK, NO_ROWS, type Run } from '@tandem/prediction/runs/runs';
 import type pg from 'pg';
+import { type Arm, findArmOfVersion, moveArm, nextUse } from '../arms/arms.ts';
 import { cancellable } from '../features/cancellable.ts';
 import type { Pools } from '../features/feature-session.ts';
 import { carryRows } from '../generations/carried-rows.ts';
@@ -25,7 +26,6 @@ import { clearErased } from '../generations/erased-predictions.ts';
 import { keepReport } from '../generations/generation-reports.ts';
 import { type ComparedGeneration, compareWithServed } from '../generations/generation-reports-compare.ts';
 import { findGeneration } from '../generations/generation-rows.ts';
-import { type Arm, findArmOfVersion, moveArm, nextUse } from '../rollouts/arms.ts';
 import { insertAudit } from '../sql/audit.ts';
 import { type Db, query, queryOne, sqlState, transaction } from '../sql/database.ts';
 import { assertPastProven, keepHistory } from '../sql/history-marks.ts';
@@ -253,7 +253,10 @@ export async function forgetNames(pool: pg.Pool, runId: string): Promise<void> {
  * Returns why a generation may not become current, or null. The pointer only moves forward, within the stable model
  * version. A run that was requested before a rollback must not undo the rollback.
  */
-export function whyNotInForce(run: Run, arm: Arm | undefined): string | null {
+export function whyNotInForce(
+  run: Pick<Run, 'modelNumber' | 'overlayFloor' | 'generationNumber'>,
+  arm: Pick<Arm, 'overlayFloor' | 'generationNumber'> | undefined,
+): string | null {
   if (!arm) {
     return `model version ${run.modelNumber} is no longer served`;
   }

@@ -143,7 +143,6 @@ export async function query<R extends object>(db: Db, statement: Statement): Pro
   return (await execute(db, statement)).rows as R[];
 }
 
-/** The driver's types lack this mode. Without it, a statement without values would use the simple protocol. */
 /** Returns the first row of a statement; undefined if it has none. */
 export async function queryFirst<R extends object>(db: Db, statement: Statement): Promise<R | undefined> {
   const [row]: R[] = await query(db, statement);
@@ -167,6 +166,7 @@ export function listsOf<T, K extends keyof T>(rows: readonly T[], ...fields: rea
   return fields.map((field) => rows.map((row) => row[field]));
 }
 
+/** The driver's types lack this mode. Without it, a statement without values would use the simple protocol. */
 type ExtendedConfig = pg.QueryConfig & { readonly queryMode: 'extended' };
 
 /** Runs a statement like `query`, and returns the full result. */

@@ -38,13 +38,13 @@ export function createErasureStore(pool: pg.Pool): ErasureStore {
       // protocol waits.
       const remove = (text: string) => writeKnown(pool, (db) => countChanged(db, { text, values: [numbers] }));
       const events = (await remove(clearLog('events'))) + (await remove(clearLog('events_before')));
+      const overlayEntries = await remove(DELETE_OVERLAY);
+      const runFailures = await remove(DELETE_FAILURES);
+      const outcomes = await remove(CLEAR_OUTCOMES);
       const overrides = await deleteOverrides(pool, numbers);
       await remove(RESET_PASSES);
       return {
-        events,
-        overlayEntries: await remove(DELETE_OVERLAY),
-        runFailures: await remove(DELETE_FAILURES),
-        outcomes: await remove(CLEAR_OUTCOMES),
+        ...{ events, overlayEntries, runFailures, outcomes },
         exposures: overrides + (await remove(DELETE_EXPOSURES)),
         keptExplanations: await writeKnown(pool, (db) => deleteKeptExplanations(db, numbers)),
         readCounts: await writeKnown(pool, (db) => deleteReadCounts(db, numbers)),

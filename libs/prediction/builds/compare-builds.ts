@@ -1,8 +1,9 @@
 /** Compares the answers of an optimised build with those of its parent, for the same users. */
+
+import { type Interval, wilsonInterval } from '@tandem/experiment/distributions/wilson';
 import { logLoss } from '@tandem/experiment/estimates/log-loss';
 import type { DecisionPolicy, OutputField } from '@tandem/freshness/predictor';
 import type { AnswerValue } from '../models/verification.ts';
-import { type Interval, wilsonInterval } from '../shadow/wilson.ts';
 
 /** The answers of the build or of its parent, user by user: all values of its output fields in order. */
 export interface AnsweredUsers {
@@ -114,8 +115,6 @@ export interface Label {
   readonly userId: string;
   readonly label: number;
 }
-
-export type LabelFigures = ReturnType<typeof scoreLabels>;
 
 // Values by rank only: the order of values matters, not their distance.
 

@@ -40,9 +40,6 @@ const ROOM = 4;
 /** The lowest share of reads to count. */
 const LEAST_SHARE = 1 / 10_000;
 
-/** The counter of a process. */
-export type ReadCounts = ReturnType<typeof createReadCounts>;
-
 /** Creates a counter that writes to the store every `flushMs` milliseconds. */
 export function createReadCounts({ store, random, flushMs = FLUSH_MS, most = MOST }: ReadCountsOptions) {
   let share = 1;

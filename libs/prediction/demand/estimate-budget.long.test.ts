@@ -53,11 +53,12 @@ const early = LAWS.flatMap((law) =>
 
 test.each([
   ...few.map((load) => ({ ...load, name: '2,000 reads', most: 0.05, covered: 0.95, unknown: 0.1 })),
-  // With very skewed reads, the users of one day differ too much for a figure.
+  // With very skewed reads, the users of one day differ too much for a figure. docs/schedules.md says three of ten; 0.1
+  // more is about two standard errors of this share in 100 repetitions.
   ...early.map((load) => ({
     ...load,
     name: 'five days',
-    ...{ most: 0.065, covered: 0.85, unknown: load.law === 1.2 ? 0.4 : 0.1 },
+    ...{ most: 0.065, covered: 0.85, unknown: load.law === 1.2 ? 0.3 + 0.1 : 0.1 },
   })),
 ])(
   'a plan of $name, $law, $perDay reads a day, churn $churn is too low by few points',

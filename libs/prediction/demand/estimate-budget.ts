@@ -114,7 +114,7 @@ function estimateReads(scored: number, groups: readonly WeightGroup[], users: nu
   let [guessed, uncounted, counted] = [0, 0, 0];
   let rest = Math.max(
     users,
-    sum(groups, (group) => group.users),
+    groups.reduce((sum, group) => sum + group.users, 0),
   );
   let left = scored >= users ? Number.POSITIVE_INFINITY : scored;
   for (const group of groups) {
@@ -156,8 +156,4 @@ function variance(
   const frequent = (theirs.frequent + share) / (all.frequent + 1);
   const sample = (squares + HABITS * frequent * (1 - frequent) * all.squares) / all.reads ** 2;
   return sample + (share < 1 ? OTHER_ERROR ** 2 : 0);
-}
-
-function sum<T>(items: readonly T[], of: (item: T) => number): number {
-  return items.reduce((total, item) => total + of(item), 0);
 }

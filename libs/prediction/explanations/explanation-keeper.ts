@@ -4,8 +4,9 @@
  * bounded queue, then completed and written in batches. Answers beyond the rate and answers that cannot be written are
  * dropped and counted: kept explanations are declared lossy.
  */
-import { BUCKETS, bucketOfUser } from '@tandem/experiment/assignment';
+
 import type { Answer } from '@tandem/freshness/answer';
+import { BUCKETS, bucketOfUser } from '@tandem/freshness/assignment';
 import type { InferenceInputs } from '@tandem/freshness/live-predictor';
 import type { Predictor } from '@tandem/freshness/predictor';
 import { WriteBehind } from '@tandem/timing/write-behind';

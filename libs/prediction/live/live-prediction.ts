@@ -97,7 +97,7 @@ export function createLivePredictor(dependencies: LivePredictorDependencies): Li
             resolve(outcomes);
             onAnswered?.(request, outcomes, performance.now() - askedAt);
           };
-          if (read.outcomes.every(isNoRoom)) refusals.add(tell, request.timeoutMs);
+          if (read.outcomes.every((outcome) => outcome === NO_ROOM)) refusals.add(tell, request.timeoutMs);
           else tell();
         };
         const read = new LiveRead(request.readers, askedAt + request.timeoutMs, done, request.onGone !== undefined);
@@ -112,10 +112,6 @@ export function createLivePredictor(dependencies: LivePredictorDependencies): Li
 
 function isOfOneTime(one: LiveRequest, other: LiveRequest): boolean {
   return one.history === other.history && one.assignment.overlayFloor === other.assignment.overlayFloor;
-}
-
-function isNoRoom(outcome: LiveOutcome | undefined): boolean {
-  return outcome === NO_ROOM;
 }
 
 function outcomesOf({ outcomes, readers, isGone }: LiveRead, request: LiveRequest): Map<string, LiveOutcome> {

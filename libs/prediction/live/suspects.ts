@@ -15,15 +15,11 @@ export function createSuspects(now: () => number = () => performance.now()) {
   /** User id → the time at which the user stops being a suspect, in the order of the failures. */
   const until = new Map<string, number>();
 
-  function isSuspect(userId: string): boolean {
-    return (until.get(userId) ?? 0) > now();
-  }
-
   return {
     /** Returns the parts to read: first the flights of all other users, then each suspect. */
     apart(flights: readonly Flight[]): (readonly Flight[])[] {
       if (until.size === 0) return [flights];
-      const suspects = flights.filter(({ userId }) => isSuspect(userId)).slice(0, MAX_APART);
+      const suspects = flights.filter(({ userId }) => (until.get(userId) ?? 0) > now()).slice(0, MAX_APART);
       const others = flights.filter((flight) => !suspects.includes(flight));
       return [others, ...suspects.map((flight) => [flight])].filter((part) => part.length > 0);
     },

@@ -22,10 +22,6 @@ export function columnWidth({ categories }: FeatureColumn): number {
   return categories?.encoding === 'one-hot' ? categories.values.length : 1;
 }
 
-function rowWidth(columns: readonly FeatureColumn[]): number {
-  return columns.reduce((width, column) => width + columnWidth(column), 0);
-}
-
 /**
  * Returns every reason why the columns cannot fill the tensor, in order; empty if they fit. A dynamic size fits; a
  * trial run must show its value.
@@ -41,7 +37,7 @@ export function inputMisfits(
   const { type } = tensor;
   if (!isTensorType(type)) return [foreignInput(tensor)];
   if (tensor.shape.length > 2) return [deeperInput(tensor)];
-  const width = rowWidth(columns);
+  const width = columns.reduce((sum, column) => sum + columnWidth(column), 0);
   if (isWithoutUsers(tensor, width)) return [withoutUsers(tensor)];
   return [
     ...shapeMisfits(tensor, width, rowByRow),
@@ -229,7 +225,7 @@ function categoryMisfits(
     ...(holdsNumber(type, largest) ? [] : [unheld(tensor, `gives ${largest}`, setting)]),
     ...(unknown === undefined || holdsNumber(type, unknown)
       ? []
-      : [unheld(tensor, `counts a text of no category as ${shownUnknown(unknown)}`, setting)]),
+      : [unheld(tensor, `counts a text of no category as ${unknown}`, setting)]),
   ];
 }
 
@@ -247,10 +243,6 @@ function unheld(tensor: DescribedTensor, what: string, setting: readonly string[
 export function unknownNumber({ unknownAs }: Categories): number | undefined {
   if (unknownAs === undefined) return undefined;
   return unknownAs === 'zeros' ? 0 : unknownAs === 'nan' ? Number.NaN : unknownAs;
-}
-
-function shownUnknown(unknown: number): string {
-  return Number.isNaN(unknown) ? 'NaN' : String(unknown);
 }
 
 /** Returns whether Tandem can fill and read a model's element type, as a runtime names it. */

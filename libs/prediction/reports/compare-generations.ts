@@ -80,7 +80,7 @@ export function createComparison(options: ComparisonOptions) {
     figures: (): ReportFigures => ({
       users: all.users.coverage(),
       outputs: numeric.map(({ name, tally }) => ({ name, ...tally.shift() })),
-      answers: answers.map(answerShare),
+      answers: answers.map(({ name, both, changed }) => ({ name, changed: rounded(changed / Math.max(1, both)) })),
       decision: all.flips && decision && { ...decision, ...all.flips.flips() },
       segments: segments.map(segmentOf),
     }),
@@ -144,16 +144,7 @@ function moverOf({ bytes, userId }: ComparedRow, { before, now }: User): Mover {
 type NumberOf = (bytes: Buffer, start: number) => number;
 
 /** An output with one number a user in both generations. */
-interface NumericOutput {
-  readonly name: string;
-  readonly before: NumberOf;
-  readonly now: NumberOf;
-  readonly typeBefore: OutputField['type'];
-  readonly typeNow: OutputField['type'];
-  /** The ends of the classes of its distribution. */
-  readonly ends: Float64Array;
-  readonly tally: ShiftTally;
-}
+type NumericOutput = ReturnType<typeof numericOutput>;
 
 /** A text or a vector: only counted as changed or unchanged. */
 interface AnswerOutput {
@@ -204,12 +195,7 @@ function placesOf(fields: readonly OutputField[], index: number) {
 
 type FieldAt = readonly [fields: readonly OutputField[], index: number];
 
-function numericOutput(
-  before: FieldAt,
-  now: FieldAt,
-  sample: readonly Buffer[],
-  first: CountedClasses | undefined,
-): NumericOutput {
+function numericOutput(before: FieldAt, now: FieldAt, sample: readonly Buffer[], first: CountedClasses | undefined) {
   const [was, is] = [fieldOf(before), fieldOf(now)];
   const readBefore = numberOf(before);
   const ends = classEnds(Float64Array.from(sample, (bytes) => readBefore(bytes, 0)));
@@ -219,6 +205,7 @@ function numericOutput(
     now: numberOf(now),
     typeBefore: was.type,
     typeNow: is.type,
+    /** The ends of the classes of its distribution. */
     ends,
     tally: new ShiftTally(ends, first),
   };
@@ -244,11 +231,6 @@ function addAnswer(output: AnswerOutput, bytes: Buffer, before: number, now: num
   if (bytes.compare(bytes, beforeStart, beforeEnd, nowStart, nowEnd) !== 0) output.changed++;
 }
 
-/** Returns the share of users in both generations whose answer changed, 0 to 1. */
-function answerShare({ name, both, changed }: AnswerOutput): { name: string; changed: number } {
-  return { name, changed: rounded(changed / Math.max(1, both)) };
-}
-
 // Sums over the users of each value of a feature column.
 
 /** The maximum number of values of a column that are counted separately. Further values are counted together. */
@@ -256,15 +238,10 @@ const MOST_VALUES = 50;
 /** The maximum length of a kept value, in UTF-16 units. */
 const VALUE_LENGTH = 120;
 
-interface SegmentTally {
-  readonly column: string;
-  readonly values: Map<string | null, Sums>;
-  readonly others: Sums;
-  readonly create: () => Sums;
-}
+type SegmentTally = ReturnType<typeof createSegment>;
 
 /** @param ends the ends of the classes of the compared output; null if there is no such output */
-function createSegment(column: string, ends: Float64Array | null, isDecided: boolean): SegmentTally {
+function createSegment(column: string, ends: Float64Array | null, isDecided: boolean) {
   const create = () => ({
     users: new UserTally(),
     shift: ends && new ShiftTally(ends),

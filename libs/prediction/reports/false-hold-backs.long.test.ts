@@ -3,7 +3,7 @@
  * every size, correlation, turnover and distribution, and with a shift.
  */
 import { readFileSync } from 'node:fs';
-import { mostOf, randomFrom } from '@tandem/experiment/sequential/draws.fixture';
+import { mostOf, randomFrom } from '@tandem/experiment/distributions/draws.fixture';
 import { describe, expect, it } from 'vitest';
 import { DISTRIBUTIONS, drawFigures, type ScoredUsers } from './scored-users.fixture.ts';
 

@@ -1,4 +1,4 @@
-import { drawNormal, randomFrom } from '@tandem/experiment/sequential/draws.fixture';
+import { drawNormal, randomFrom } from '@tandem/experiment/distributions/draws.fixture';
 import { PUBLISH_DEFAULTS, type PublishPolicy } from '@tandem/freshness/predictor';
 import { describe, expect, it } from 'vitest';
 import { classEnds, classOf } from './distribution.ts';

@@ -1,5 +1,5 @@
 /** Draws two generations of scores of the same users and compares them, for simulations of thresholds. */
-import { drawBinomial, drawNormal, type Random } from '@tandem/experiment/sequential/draws.fixture';
+import { drawBinomial, drawNormal, type Random } from '@tandem/experiment/distributions/draws.fixture';
 import { classEnds } from './distribution.ts';
 import type { ReportFigures } from './generation-report.ts';
 import { FlipTally, ShiftTally, UserTally } from './tally.ts';

@@ -131,14 +131,7 @@ export interface GatheringOptions {
   readonly waitMs?: number;
 }
 
-interface GatheredLoads {
-  /**
-   * Loads pages like the loader's `loadScored`, together with other pages of the generation. The returned count covers
-   * all of them.
-   * @param isLast whether no more rows are expected; gathered and late rows are then written immediately
-   */
-  loadScored(generation: LoadableGeneration, pages: readonly ScoredPage[], isLast?: boolean): Promise<LoadCount>;
-}
+type GatheredLoads = ReturnType<typeof gatherLoads>;
 
 interface Gathering {
   readonly generation: LoadableGeneration;
@@ -157,7 +150,7 @@ const MOST_WAITS = 10;
 export function gatherLoads(
   loader: Pick<GenerationLoader, 'loadScored'>,
   { rowsPerBucket = 2, mostRows = 100_000, mostBytes = 16 * 2 ** 20, waitMs = 500 }: GatheringOptions = {},
-): GatheredLoads {
+) {
   const gatherings = new Map<string, Gathering>();
   let ended: string | null = null;
 
@@ -177,7 +170,12 @@ export function gatherLoads(
   }
 
   return {
-    loadScored(generation, pages, isLast = false) {
+    /**
+     * Loads pages like the loader's `loadScored`, together with other pages of the generation. The returned count covers
+     * all of them.
+     * @param isLast whether no more rows are expected; gathered and late rows are then written immediately
+     */
+    loadScored(generation: LoadableGeneration, pages: readonly ScoredPage[], isLast = false): Promise<LoadCount> {
       const gathering = gatherings.get(generation.id) ?? begin(generation);
       if (performance.now() < gathering.until) gathering.timer.refresh();
       for (const page of pages) {

@@ -3,9 +3,12 @@
  * rule.
  */
 import { TandemError } from '@tandem/freshness/errors';
-import type { Generation } from './generations.ts';
+import type { Generation, GenerationState } from './generations.ts';
 
-type Choosable = Pick<Generation, 'number' | 'wasStable' | 'servedStable' | 'modelNumber'> & { readonly state: string };
+/** A generation as the store or the API shows it. The API also names generations that are held back. */
+type Choosable = Pick<Generation, 'number' | 'wasStable' | 'servedStable' | 'modelNumber'> & {
+  readonly state: GenerationState | 'held_back';
+};
 
 export interface WantedRollback {
   /**

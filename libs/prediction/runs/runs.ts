@@ -64,7 +64,6 @@ export interface RunFailure {
   readonly reason: string;
 }
 
-/** A step of a run other than its chunks: planning the chunks, or checking, comparing and publishing the result. */
 interface Claim {
   readonly runId: string;
   /** Each claim raises the fence by one. */
@@ -74,6 +73,7 @@ interface Claim {
   readonly takenOver: boolean;
 }
 
+/** A step of a run other than its chunks: planning the chunks, or checking, comparing and publishing the result. */
 export type RunStep = 'plan' | 'publish';
 
 /** A claimed step. A later claim has a higher fence. */

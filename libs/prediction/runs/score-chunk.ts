@@ -3,8 +3,9 @@
 import { TandemError } from '@tandem/freshness/errors';
 import { type FeatureBatch, joinBatches, scorableRows } from '@tandem/freshness/features';
 import type { ModelVersion } from '@tandem/freshness/predictor';
+import { partsOf } from '../parts.ts';
 import { type FeatureSource, isOfSomeUser } from '../scoring/feature-source.ts';
-import { type Attempted, type HalvingLimits, halveFailing, partsOf } from '../scoring/halve-failing.ts';
+import { type Attempted, type HalvingLimits, halveFailing } from '../scoring/halve-failing.ts';
 import { type IsolatedScores, scoreIsolating } from '../scoring/isolate-poison.ts';
 import type { Scorer } from '../scoring/scoring.ts';
 import type { ChunkResult, ClaimedChunk, Run, RunFailure } from './runs.ts';

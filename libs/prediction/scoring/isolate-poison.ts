@@ -9,7 +9,8 @@
  */
 import { isTandemError } from '@tandem/freshness/errors';
 import { type EncodedBatch, encodeBatch } from '@tandem/freshness/outputs';
-import { type Attempted, type Failures, type HalvingWork, halveFailing, partsOf } from './halve-failing.ts';
+import { partsOf } from '../parts.ts';
+import { type Attempted, type Failures, type HalvingWork, halveFailing } from './halve-failing.ts';
 import { RowsRefused, type ScoreRequest, type Scorer, ScoringCrash } from './scoring.ts';
 
 type Rows = readonly number[];
@@ -153,7 +154,7 @@ class Isolation implements HalvingWork<number> {
       // Rows that were scored before the deadline are still useful for the next reader.
       if (isLate && isTandemError(error, 'live_timeout')) return this.#giveUpLate(rows);
       if (!isOfTheRows(error)) throw error;
-      return { failed: reasonOf(error, request), ms: costOf(error) };
+      return { failed: reasonOf(error, request), ms: error instanceof ScoringCrash ? error.cpuMs : undefined };
     }
   }
 
@@ -211,11 +212,6 @@ const NUMBERS = /(?<![\w.])-?\d+(?:\.\d+)?(?:e[+-]?\d+)?/gi;
 function reasonOf(error: Error, { priority }: ScoreRequest): string {
   const mayQuote = priority === 'live' && !(error instanceof ScoringCrash);
   return mayQuote ? error.message.replace(NUMBERS, '…') : error.message;
-}
-
-/** Returns the CPU time of a failed run, if known. On a busy machine it is far less than the elapsed time. */
-function costOf(error: Error): number | undefined {
-  return error instanceof ScoringCrash ? error.cpuMs : undefined;
 }
 
 function isOfTheRows(error: unknown): error is Error {

@@ -1,6 +1,6 @@
 /**
  * Compares raw inference over gRPC with an echo: the same server with the same messages, which infers nothing
- * (baseline-grpc.ts). Four connections carry 64 concurrent calls. A call has one row or a hundred.
+ * (echo-server.fixture.ts). Four connections carry 64 concurrent calls. A call has one row or a hundred.
  *
  * Rounds alternate between the targets, and each ratio compares measurements of one round. The CPU per call is
  * compared, of the server with its inference child and of the server alone. The client sends prepared bytes over plain
@@ -26,7 +26,7 @@ const ROWS = [1, 100];
 const GOAL = { most: 1.5 };
 /** The users of the predictor. No call reads their features. */
 const USERS = 1_000;
-const PROTOCOL = join(import.meta.dirname, '../../../libs/open-inference/open_inference_grpc.proto');
+const PROTOCOL = join(import.meta.dirname, '../../../libs/extensions/open-inference/grpc/open_inference_grpc.proto');
 const PATH = '/inference.GRPCInferenceService/ModelInfer';
 
 interface Target {
@@ -68,7 +68,10 @@ async function startTargets(servers: BenchServers, processes: BenchProcess[]): P
   const targets: Target[] = [];
   for (const rows of ROWS) {
     const body = requestOf(rows);
-    const echo = await startListener(servers, ['test/rigs/bench/baseline-grpc.ts', String(rows)]);
+    const echo = await startListener(servers, [
+      'libs/extensions/open-inference/grpc/echo-server.fixture.ts',
+      String(rows),
+    ]);
     processes.push(echo);
     targets.push({ name: `echo, ${counted(rows)}`, server: echo, port: Number(new URL(echo.url).port), body });
     targets.push({ name: `infer, ${counted(rows)}`, server: api, port, body });

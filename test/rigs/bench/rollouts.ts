@@ -7,7 +7,7 @@
 
 import { type ModelDefinition, modelVersionId } from '@tandem/freshness/predictor';
 import type { RolloutPlan } from '@tandem/freshness/rollout';
-import { createRolloutStore } from '@tandem/offline-store/rollouts/rollouts';
+import { createRolloutStore } from '@tandem/rollouts/statements/rollouts';
 import { linearModel } from '@tandem/testing/onnx-models';
 import { type LoadResult, load } from './load.ts';
 import { createUserPicker } from './pick-users.ts';

@@ -6,7 +6,7 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['test/rigs/clients/**/*.clients.ts'],
+    include: ['test/rigs/clients/**/*.clients.ts', 'libs/extensions/*/clients/*.clients.ts'],
     globalSetup: './test/services.ts',
     pool: 'forks',
     fileParallelism: false,

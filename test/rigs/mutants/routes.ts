@@ -130,12 +130,12 @@ const HANDLERS: readonly OtherMutant[] = [
     isControl: false,
     patches: [
       {
-        file: 'apps/api/routes/rollouts/move.ts',
+        file: 'libs/extensions/rollouts/routes/move.ts',
         find: 'rollouts.promote(id, variant, change)',
         replace: 'rollouts.promote(variant, id, change)',
       },
     ],
-    caughtBy: ['apps/api/routes/rollouts/move.integration.test.ts'],
+    caughtBy: ['libs/extensions/rollouts/routes/move.integration.test.ts'],
   },
   {
     name: 'erasure-path-logged',

@@ -1,6 +1,6 @@
+import { createRolloutsApi, type RolloutsApi } from '@tandem/rollouts/routes/rollouts-api.fixture';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { bearer, createKeyedApi, type KeyedApi } from '../../keys/keyed-api.fixture.ts';
-import { createRolloutsApi, type RolloutsApi } from '../rollouts/rollouts-api.fixture.ts';
 
 interface Page {
   readonly rows: readonly { number: string; actor: string; action: string; predictor: string; detail: object }[];

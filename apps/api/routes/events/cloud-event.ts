@@ -7,6 +7,7 @@ import { parseTime } from '@tandem/endpoints/json/read-json';
 import { TandemError } from '@tandem/freshness/errors';
 import type { ContextEvent } from '@tandem/prediction/events/events';
 import { BATCHED } from '@tandem/wire/events';
+import { SEND_OBJECT } from '@tandem/wire/problem';
 
 /** Attributes by name, from any of the three content modes. */
 type Attributes = Readonly<Record<string, unknown>>;
@@ -44,7 +45,7 @@ function requireObject(value: unknown, prefix: string): Record<string, unknown> 
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
   const [field, what] = prefix === '' ? [undefined, 'The body'] : [prefix.slice(0, -1), 'the value'];
   const several = Array.isArray(value) && prefix === '' ? `, or several events as ${BATCHED}` : '';
-  const remedy = `send a JSON object with specversion, id, source, type and subject${several}`;
+  const remedy = `${SEND_OBJECT} with specversion, id, source, type and subject${several}`;
   throw refuse(field, `${what} is not a CloudEvent`, remedy);
 }
 

@@ -1,16 +1,10 @@
-/**
- * Explains the answer that a user would get now. It shows the certificate, the stored predictions of both stores and
- * their states, the source of each feature, and the answer of a read. All else is gathered before the read, which may
- * infer live and store its answer.
- */
-import type { ReadResult } from '@tandem/freshness/answer';
-import { type Assignment, type Authority, type Certificate, isErased } from '@tandem/freshness/certificate';
+import { type Authority, isErased } from '@tandem/freshness/certificate';
 import { notFound, TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { ModelVersion, Predictor } from '@tandem/freshness/predictor';
 import { type LiveQuota, PLAIN_READ } from '@tandem/freshness/read-options';
 import type { PredictionReader, Registry } from '@tandem/freshness/reader';
 import type { findProvenance } from '@tandem/offline-store/features/provenance';
-import { type CandidateDependencies, type FoundCandidates, findCandidates } from '../users/find-candidates.ts';
+import { type CandidateDependencies, findCandidates } from '../users/find-candidates.ts';
 
 /** The features of one user as live inference would read them, with the source of each. */
 type ExplainedUser = Pick<Awaited<ReturnType<typeof findProvenance>>, 'features' | 'fault'>;
@@ -24,17 +18,7 @@ export interface ExplanationDependencies extends CandidateDependencies {
   readonly readPrediction: PredictionReader;
 }
 
-export interface Explanation {
-  readonly predictor: Predictor;
-  readonly userId: string;
-  readonly certificate: Certificate;
-  readonly assignment: Assignment;
-  readonly version: ModelVersion;
-  readonly stored: FoundCandidates;
-  /** An error if the feature source could not be read. */
-  readonly features: ExplainedUser | TandemError;
-  readonly result: ReadResult;
-}
+export type Explanation = Awaited<ReturnType<typeof explain>>;
 
 type KnownParts = Omit<ExplanationDependencies, 'readPrediction'>;
 
@@ -70,7 +54,7 @@ export async function explain(
   predictor: Predictor,
   userId: string,
   liveQuota?: LiveQuota,
-): Promise<Explanation> {
+) {
   const found = await lookUp(dependencies, predictor, userId);
   const [result] = await dependencies.readPrediction(
     predictor.name,

@@ -7,13 +7,14 @@
 import { checkNoBody } from '@tandem/endpoints/body';
 import { defineEndpoint, withHeaders } from '@tandem/endpoints/define-endpoint';
 import { LIVE_PROBLEMS } from '@tandem/endpoints/describe-problems';
+import { requirePredictor } from '@tandem/endpoints/require-predictor';
 import { notFound, TandemError } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';
 import { PLAIN_READ } from '@tandem/freshness/read-options';
 import { userIdProblem } from '@tandem/freshness/user-id';
 import { KEPT_EXPLANATION_EXAMPLE, KeptExplanationSchema } from '@tandem/wire/kept-explanations';
 import { ExplanationPath, locationHeader } from '@tandem/wire/parameters';
-import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { keptView, requireKept } from './kept-view.ts';
 
 export function keepExplanation({ registry, readPrediction, explanationKeeper, explanations }: RouteDependencies) {

@@ -6,10 +6,10 @@ import type { Answer } from '@tandem/freshness/answer';
 import { type ModelDefinition, modelVersionId } from '@tandem/freshness/predictor';
 import { PLAIN_READ } from '@tandem/freshness/read-options';
 import { isKept } from '@tandem/prediction/explanations/explanation-keeper';
+import { inferenceChildren } from '@tandem/rollouts/observe/observe-shadow.fixture';
 import * as hostile from '@tandem/testing/hostile-models';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createTestApi, repurchase, scoreOf, type TestApi, workOff } from '../../api.fixture.ts';
-import { inferenceChildren } from '../../wiring/open-shadow.fixture.ts';
 
 vi.setConfig({ testTimeout: 240_000 });
 const PATIENCE = { timeout: 30_000, interval: 100 };

@@ -2,9 +2,10 @@
 
 import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { isRowNumber, pageIn, pageOf } from '@tandem/endpoints/page-query';
+import { requirePredictor } from '@tandem/endpoints/require-predictor';
 import { requireKeyType, userIdProblem } from '@tandem/freshness/user-id';
 import { KEPT_EXPLANATION_EXAMPLE, KeptPageSchema, KeptQuery } from '@tandem/wire/kept-explanations';
-import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { keptView } from './kept-view.ts';
 
 export function listKeptExplanations({ explanations, registry, keyType }: RouteDependencies) {

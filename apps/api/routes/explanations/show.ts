@@ -4,11 +4,11 @@ import { predictionView } from '@tandem/embedded/prediction-view';
 import { cacheStatus } from '@tandem/endpoints/caching';
 import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { toProblem } from '@tandem/endpoints/problem';
+import { requirePredictor } from '@tandem/endpoints/require-predictor';
 import { TandemError } from '@tandem/freshness/errors';
 import { userIdProblem } from '@tandem/freshness/user-id';
 import { EXPLANATION_EXAMPLE, ExplanationSchema, type ExplanationView } from '@tandem/wire/explanations';
 import { ExplanationPath } from '@tandem/wire/parameters';
-import { requirePredictor } from '../../wiring/route-dependencies.ts';
 import { candidatesView } from '../users/find-candidates.ts';
 import { type ExplainedFeature, type Explanation, type ExplanationDependencies, explain } from './explain.ts';
 

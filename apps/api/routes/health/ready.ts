@@ -3,9 +3,9 @@
 import { jsonResponse } from '@tandem/endpoints/body';
 import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { ReadinessSchema } from '@tandem/wire/health';
-import type { ReadyDependencies } from '../../open-inference/open-server.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 
-export function showReady({ readiness }: ReadyDependencies) {
+export function showReady({ readiness }: Pick<RouteDependencies, 'readiness'>) {
   return defineEndpoint({
     operationId: 'showReady',
     method: 'get',

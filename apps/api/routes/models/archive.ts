@@ -2,11 +2,13 @@
 
 import { parseBody } from '@tandem/endpoints/body';
 import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
+import { requirePredictor } from '@tandem/endpoints/require-predictor';
+import { versionIn } from '@tandem/endpoints/version-in';
 import { unknownVersion } from '@tandem/offline-store/models/version-labels';
 import { ArchiveSchema, MODEL_DETAIL_EXAMPLE, ModelDetailSchema } from '@tandem/wire/models';
 import { ModelVersionPath } from '@tandem/wire/parameters';
-import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
-import { modelDetail, versionIn } from './model-view.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
+import { modelDetail } from './model-view.ts';
 
 const BODY = { schema: ArchiveSchema, example: { archived: true } };
 const EXAMPLE = { ...MODEL_DETAIL_EXAMPLE, variants: [], archivedAt: '2026-11-21T16:02:40.001Z' };

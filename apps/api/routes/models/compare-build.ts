@@ -7,6 +7,7 @@
 import type { BuildFigures, BuildSide } from '@tandem/admission/compare-build';
 import { parseBody } from '@tandem/endpoints/body';
 import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
+import { versionIn } from '@tandem/endpoints/version-in';
 import {
   BUILD_COMPARISON_EXAMPLE,
   BuildComparisonSchema,
@@ -16,7 +17,6 @@ import {
 } from '@tandem/wire/builds';
 import { ModelVersionPath } from '@tandem/wire/parameters';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
-import { versionIn } from './model-view.ts';
 
 const BODY = { schema: CompareBuildSchema, example: { users: 2_000 }, optional: true };
 

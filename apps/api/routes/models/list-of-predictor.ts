@@ -1,9 +1,10 @@
 /** GET /v1/models/{predictor}: the model versions of one predictor. */
 
 import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
+import { requirePredictor } from '@tandem/endpoints/require-predictor';
 import { ARCHIVED_QUERY, MODEL_EXAMPLE, ModelsOfPredictorSchema } from '@tandem/wire/models';
 import { PredictorPath } from '@tandem/wire/parameters';
-import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { listed, modelView } from './model-view.ts';
 
 export function listModelsOfPredictor({ models, registry }: RouteDependencies) {

@@ -1,21 +1,14 @@
 /** A model version in the wire format. */
-import { TandemError } from '@tandem/freshness/errors';
+import { invalidInput } from '@tandem/freshness/errors';
 import type { ModelVersionRecord } from '@tandem/offline-store/models/model-versions';
 import type { AnswerValue, KeptCertificate } from '@tandem/prediction/models/verification';
 import type { ModelDetailView, ModelView } from '@tandem/wire/models';
-import { NUMBER_TEXT } from '@tandem/wire/numbers';
 
 /** Returns the versions that a list shows. Throws `invalid_input` if `archived` is neither `true` nor `false`. */
 export function listed(models: readonly ModelVersionRecord[], archived: string | undefined): ModelVersionRecord[] {
   if (archived !== undefined && archived !== 'true' && archived !== 'false') {
-    throw new TandemError(
-      'invalid_input',
-      `archived is ${JSON.stringify(archived.slice(0, 40))}, which is not a boolean.`,
-      {
-        field: 'archived',
-        remedy: 'write true or false',
-      },
-    );
+    const problem = `is ${JSON.stringify(archived.slice(0, 40))}, which is not a boolean`;
+    throw invalidInput('archived', problem, 'write true or false');
   }
   return models.filter(({ archivedAt }) => archived === 'true' || archivedAt === null);
 }
@@ -71,20 +64,4 @@ function parityView(parity: KeptCertificate): ModelDetailView['parity'] {
 /** Renders a value of an answer. JSON has no 64-bit integers. */
 export function answerValueView(value: AnswerValue): number | string | boolean {
   return typeof value === 'bigint' ? String(value) : value;
-}
-
-/**
- * Parses the number. Throws `invalid_input`.
- * @param field the place of the number
- */
-export function versionIn(text: string | undefined, field: string): number {
-  if (text !== undefined && NUMBER_TEXT.test(text)) return Number(text);
-  throw new TandemError(
-    'invalid_input',
-    `${JSON.stringify((text ?? '').slice(0, 40))} is not the number of a model version.`,
-    {
-      field,
-      remedy: 'write a number such as 1 or 2; GET /v1/models lists the numbers',
-    },
-  );
 }

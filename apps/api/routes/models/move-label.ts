@@ -5,9 +5,10 @@
 
 import { parseBody } from '@tandem/endpoints/body';
 import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
+import { requirePredictor } from '@tandem/endpoints/require-predictor';
 import { LabelMoveSchema, MovedLabelSchema } from '@tandem/wire/models';
 import { LabelPath } from '@tandem/wire/parameters';
-import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 
 const BODY = { schema: LabelMoveSchema, example: { version: '2' } };
 

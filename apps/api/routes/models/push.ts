@@ -7,6 +7,7 @@ import type { Push } from '@tandem/admission/push-version';
 import { jsonResponse, parseBody, refuseContentEncoding, requireMediaType } from '@tandem/endpoints/body';
 import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { digestIn, readFileBody } from '@tandem/endpoints/file-headers';
+import { requirePredictor } from '@tandem/endpoints/require-predictor';
 import { TandemError } from '@tandem/freshness/errors';
 import { MAX_MODEL_BYTES } from '@tandem/prediction/models/model-limits';
 import { FileSchema } from '@tandem/wire/documents';
@@ -14,7 +15,7 @@ import { MODEL_DETAIL_EXAMPLE, ModelDetailSchema } from '@tandem/wire/models';
 import { PredictorPath } from '@tandem/wire/parameters';
 import { noteText, type PushBody, PushQuery, PushSchema } from '@tandem/wire/pushes';
 import type { Context } from 'hono';
-import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { otherFile, refuseOverLimit } from '../artifacts/artifact-checks.ts';
 import { modelDetail } from './model-view.ts';
 

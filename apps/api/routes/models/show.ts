@@ -1,11 +1,13 @@
 /** GET /v1/models/{predictor}/versions/{version}: one model version, with its query and the results of its trial. */
 
 import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
+import { requirePredictor } from '@tandem/endpoints/require-predictor';
+import { versionIn } from '@tandem/endpoints/version-in';
 import { unknownVersion } from '@tandem/offline-store/models/version-labels';
 import { MODEL_DETAIL_EXAMPLE, ModelDetailSchema } from '@tandem/wire/models';
 import { ModelVersionPath } from '@tandem/wire/parameters';
-import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
-import { modelDetail, versionIn } from './model-view.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
+import { modelDetail } from './model-view.ts';
 
 export function showModel({ models, registry }: RouteDependencies) {
   return defineEndpoint({

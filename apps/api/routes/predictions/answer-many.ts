@@ -1,43 +1,17 @@
 /**
  * Answers many users of a predictor at once, each with a prediction or an error, in the order of the request, and logs
- * the call. It extends the embedded read of many users (`@tandem/embedded/read-users`) with the caller's headers, the
- * shadow and explanations.
+ * the call. It extends the embedded read of many users (`@tandem/embedded/read-users`) with the caller's headers.
  */
-import { createReadUsers, type FeaturesOfUsers } from '@tandem/embedded/read-users';
+
+import { createReadUsers } from '@tandem/embedded/read-users';
+import type { AnswerMany } from '@tandem/endpoints/answer-many';
+import { optionsFor } from '@tandem/endpoints/read-options';
 import type { ReadResult } from '@tandem/freshness/answer';
 import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
-import type { Predictor } from '@tandem/freshness/predictor';
 import type { ReadTimes } from '@tandem/freshness/read-options';
-import type { WideEvent } from '@tandem/telemetry/wide-event';
-import type { ReadDependencies } from './read-one.ts';
-import { type HeaderOptions, optionsFor } from './read-options.ts';
+import type { OpenedDependencies } from '../../wiring/route-dependencies.ts';
 
-interface ManyUsers {
-  readonly predictor: string;
-  readonly userIds: readonly string[];
-  readonly ofHeaders: HeaderOptions;
-  /** Returns the place of a user id in the request. */
-  fieldOf(i: number): string;
-  readonly request?: FeaturesOfUsers | undefined;
-}
-
-interface ManyAnswers {
-  /** Results in the order of the user ids. */
-  readonly results: readonly ReadResult[];
-  /**
-   * Counts the reads, and notifies the shadow and the explanation keeper. Called when the reply is made.
-   * @param shown the results that the caller gets, if they differ; undefined for a user without a result
-   */
-  tell(shown?: readonly (ReadResult | undefined)[]): void;
-}
-
-/**
- * Answers the users. Rejects with `unknown_predictor`, or with `unavailable` or `protocol_unknown` if no user could be
- * answered.
- */
-export type AnswerMany = (users: ManyUsers, event: WideEvent) => Promise<ManyAnswers>;
-
-export function createAnswerMany(dependencies: ReadDependencies): AnswerMany {
+export function createAnswerMany(dependencies: OpenedDependencies): AnswerMany {
   const { registry, liveFailureLog } = dependencies;
   const readUsers = createReadUsers(dependencies);
   return async function answerMany({ predictor: name, userIds, ofHeaders, fieldOf, request }, event) {
@@ -57,24 +31,9 @@ export function createAnswerMany(dependencies: ReadDependencies): AnswerMany {
     liveFailureLog(event, { predictor: name, userIds }, results);
     return {
       results,
-      tell(shown = results) {
-        note(shown);
-        notify(shown, predictor, dependencies);
-      },
+      tell: note,
     };
   };
-}
-
-function notify(
-  results: readonly (ReadResult | undefined)[],
-  predictor: Predictor,
-  { shadow, explanationKeeper }: Pick<ReadDependencies, 'shadow' | 'explanationKeeper'>,
-): void {
-  for (const result of results) {
-    if (result === undefined || result instanceof TandemError) continue;
-    shadow.notice(result);
-    explanationKeeper.notice(result, predictor);
-  }
 }
 
 /**

@@ -8,6 +8,7 @@ import { parseBody } from '@tandem/endpoints/body';
 import { patienceOf } from '@tandem/endpoints/caller-patience';
 import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { toProblem } from '@tandem/endpoints/problem';
+import { MIN_CONTEXT, readOptions, tokenOfOneUser } from '@tandem/endpoints/read-options';
 import type { ReadResult } from '@tandem/freshness/answer';
 import { TandemError } from '@tandem/freshness/errors';
 import { userIdProblem } from '@tandem/freshness/user-id';
@@ -20,9 +21,7 @@ import {
   ReadManySchema,
 } from '@tandem/wire/predictions';
 import type { Answered } from '@tandem/wire/schema';
-import { createAnswerMany } from './answer-many.ts';
-import type { ReadDependencies } from './read-one.ts';
-import { MIN_CONTEXT, readOptions, tokenOfOneUser } from './read-options.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 
 const BODY = { schema: ReadManySchema, example: { userIds: ['42', '43', '043'] } };
 /** The form in errors: its ids fit whole numbers and texts, unlike `043`, whose rejection the description shows. */
@@ -32,8 +31,7 @@ const FORM = {
   examples: { users: { users: [{ userId: '42', features: { amount: 129.9 } }] } },
 };
 
-export function readMany(dependencies: ReadDependencies) {
-  const answerMany = createAnswerMany(dependencies);
+export function readMany({ answerMany }: RouteDependencies) {
   return defineEndpoint({
     operationId: 'readPredictions',
     method: 'post',

@@ -11,6 +11,7 @@ import { cacheStatus, checkIfMatch, matchesETag } from '@tandem/endpoints/cachin
 import { problems } from '@tandem/endpoints/describe-problems';
 import { createServing, type Endpoint, type ServeOptions } from '@tandem/endpoints/endpoint';
 import { problemReply } from '@tandem/endpoints/problem';
+import { optionsFor, readOptions } from '@tandem/endpoints/read-options';
 import type { Answer } from '@tandem/freshness/answer';
 import { notFound, TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';
@@ -23,9 +24,6 @@ import { PredictionPath } from '@tandem/wire/parameters';
 import { PREDICTION_EXAMPLE, PredictionHeaders, PredictionSchema, ReadHeaders } from '@tandem/wire/predictions';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { renderAnswer } from './prediction-view.ts';
-import { optionsFor, readOptions } from './read-options.ts';
-
-export type ReadDependencies = RouteDependencies;
 
 /** A request: the decoded names from the path, and the headers. */
 interface ReadOneRequest {
@@ -36,7 +34,7 @@ interface ReadOneRequest {
 
 type ReadOne = (request: ReadOneRequest, event: WideEvent, caller: Caller) => Promise<Reply>;
 
-export function readOne(dependencies: ReadDependencies): Endpoint {
+export function readOne(dependencies: RouteDependencies): Endpoint {
   const read = createReadOne(dependencies);
   return {
     ...READ_ONE,
@@ -47,9 +45,8 @@ export function readOne(dependencies: ReadDependencies): Endpoint {
   };
 }
 
-function createReadOne(dependencies: ReadDependencies): ReadOne {
-  const { readPrediction, registry, metrics, liveFailureLog, shadow, servedReads, readCounts } = dependencies;
-  const { explanationKeeper } = dependencies;
+function createReadOne(dependencies: RouteDependencies): ReadOne {
+  const { readPrediction, registry, metrics, liveFailureLog, onAnswer } = dependencies;
   const count = createPredictionCount(metrics);
   return async function read({ predictor: name, userId, head }, event, caller) {
     const startedAt = performance.now();
@@ -63,10 +60,7 @@ function createReadOne(dependencies: ReadDependencies): ReadOne {
     event.add(times);
     const [result] = await readPrediction(name, [userId], options, times);
     const tookMs = performance.now() - startedAt;
-    if (result) {
-      servedReads.note({ predictor, userId, result, ms: tookMs });
-      readCounts.note(userId, result);
-    }
+    if (result) onAnswer({ predictor, userId, result, ms: tookMs, features: 'stored' });
     if (result === undefined || result instanceof TandemError) {
       metrics.predictionErrors.inc({ predictor: name, code: result?.code ?? 'unknown_user' });
       throw result ?? notFound(userId);
@@ -77,10 +71,7 @@ function createReadOne(dependencies: ReadDependencies): ReadOne {
     count(result);
     event.add({ predictor: name, source, reason });
     if (result.liveFailure !== undefined) liveFailureLog(event, { predictor: name, userIds: [userId] }, [result]);
-    const reply = replyOf(result, predictor, head.header('if-none-match'), tookMs);
-    shadow.notice(result);
-    explanationKeeper.notice(result, predictor);
-    return reply;
+    return replyOf(result, predictor, head.header('if-none-match'), tookMs);
   };
 }
 
@@ -158,7 +149,7 @@ type DirectListener = (incoming: IncomingMessage, outgoing: ServerResponse) => b
 const PLAIN_PATH = /^\/v1\/predictions\/([\w-][\w.~-]*)\/([\w-][\w.~-]*)$/;
 const PLAIN_HOST = /^[\w.-]+(?::\d+)?$/;
 
-export function readOneDirectly(dependencies: ReadDependencies & ServeOptions): DirectListener {
+export function readOneDirectly(dependencies: RouteDependencies & ServeOptions): DirectListener {
   const read = createReadOne(dependencies);
   const serve = createServing<Reply>(READ_ONE, dependencies, problemReply);
   return function listen(incoming, outgoing) {

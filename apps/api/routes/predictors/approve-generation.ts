@@ -1,9 +1,10 @@
 /** POST /v1/predictors/{predictor}/generations/{generation}/approve: publishes a generation that was held back. */
 
 import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
+import { requirePredictor } from '@tandem/endpoints/require-predictor';
 import { GENERATION_EXAMPLE, GenerationSchema } from '@tandem/wire/generations';
 import { GenerationPath } from '@tandem/wire/parameters';
-import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { generationView } from './list-generations.ts';
 import { generationNumber } from './show-report.ts';
 

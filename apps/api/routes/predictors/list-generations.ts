@@ -1,10 +1,11 @@
 /** GET /v1/predictors/{predictor}/generations: the generations of a predictor, newest first. */
 
 import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
+import { requirePredictor } from '@tandem/endpoints/require-predictor';
 import type { Generation } from '@tandem/prediction/runs/generations';
 import { GENERATION_EXAMPLE, GenerationsSchema, type GenerationView } from '@tandem/wire/generations';
 import { PredictorPath } from '@tandem/wire/parameters';
-import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 
 export function listGenerations({ generations, registry, reports }: RouteDependencies) {
   return defineEndpoint({
@@ -33,11 +34,13 @@ export function listGenerations({ generations, registry, reports }: RouteDepende
 export function generationView(generation: Generation, refusal?: string | null): GenerationView {
   const { number, predictor, state, inForce, wasStable, servedStable } = generation;
   const { modelNumber, users, usersLeft, baseNumber, runId, plannedAt, publishedAt } = generation;
+  // The generation may have been published or dropped between the two reads.
+  const isHeld = state === 'building' && refusal !== undefined;
   return {
     generation: String(number),
     predictor,
-    state: refusal === undefined ? state : 'held_back',
-    approvalRefused: refusal ?? null,
+    state: isHeld ? 'held_back' : state,
+    approvalRefused: isHeld ? refusal : null,
     inForce,
     wasStable,
     servedStable,

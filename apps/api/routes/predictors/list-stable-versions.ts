@@ -2,11 +2,12 @@
 
 import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { limitOf } from '@tandem/endpoints/page-query';
+import { requirePredictor } from '@tandem/endpoints/require-predictor';
 import type { StableVersion } from '@tandem/prediction/runs/run-store';
 import { LimitQuery } from '@tandem/wire/page';
 import { PredictorPath } from '@tandem/wire/parameters';
 import { STABLE_VERSIONS_EXAMPLE, StableVersionsSchema, type StableVersionView } from '@tandem/wire/predictors';
-import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 
 export function listStableVersions({ generations, registry }: RouteDependencies) {
   return defineEndpoint({

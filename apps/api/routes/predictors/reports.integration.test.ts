@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createTestApi, type TestApi, workOff } from '../../api.fixture.ts';
+import { generationView } from './list-generations.ts';
 
 let api: TestApi;
 beforeAll(async () => {
@@ -84,6 +85,21 @@ it('a held-back generation is listed with the reason for which its approval is r
     detail: expect.stringContaining(refusal),
   });
 });
+
+it.each(['published', 'dropped'] as const)(
+  'a generation that is %s between the two reads is not held back',
+  (state) => {
+    const one = {
+      ...{ id: 'g', predictor: 'repurchase', number: 2, modelVersionId: 'v', modelNumber: 1, runId: 'r' },
+      state,
+    };
+    const times = { startedAt: 0, plannedAt: 0, publishedAt: null };
+    const served = { inForce: false, wasStable: true, servedStable: false };
+    const rows = { history: 'h', buckets: 1, users: 9, baseId: null, baseNumber: null, usersLeft: null };
+    const view = generationView({ ...one, ...times, ...served, ...rows }, 'the newer generation 3 is current');
+    expect(view).toMatchObject({ state, approvalRefused: null });
+  },
+);
 
 it.each([
   ['get', '/v1/predictors/repurchase/generations/99/report', 404, 'unknown_generation'],

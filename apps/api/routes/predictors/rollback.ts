@@ -5,9 +5,10 @@
 
 import { parseBody } from '@tandem/endpoints/body';
 import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
+import { requirePredictor } from '@tandem/endpoints/require-predictor';
 import { GENERATION_EXAMPLE, RollbackSchema, RolledBackSchema } from '@tandem/wire/generations';
 import { PredictorPath } from '@tandem/wire/parameters';
-import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { generationView } from './list-generations.ts';
 
 const BODY = { schema: RollbackSchema, example: { to: '16' }, optional: true };

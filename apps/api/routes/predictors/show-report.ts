@@ -4,6 +4,7 @@
  */
 
 import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
+import { requirePredictor } from '@tandem/endpoints/require-predictor';
 import { TandemError } from '@tandem/freshness/errors';
 import type { KeptReport } from '@tandem/prediction/runs/run-store';
 import {
@@ -13,7 +14,7 @@ import {
 } from '@tandem/wire/generation-report';
 import { NUMBER_TEXT } from '@tandem/wire/numbers';
 import { GenerationPath } from '@tandem/wire/parameters';
-import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 
 /** The value in place of a number that selects the newest generation with a report. */
 const NEWEST = 'newest';

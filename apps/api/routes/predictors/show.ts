@@ -1,9 +1,10 @@
 /** GET /v1/predictors/{predictor}: the policies, the stable model version and the current generation of a predictor. */
 
 import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
+import { requirePredictor } from '@tandem/endpoints/require-predictor';
 import { PredictorPath } from '@tandem/wire/parameters';
 import { PREDICTOR_EXAMPLE, PredictorSchema } from '@tandem/wire/predictors';
-import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { predictorView } from './predictor-view.ts';
 
 export function showPredictor({ registry, authority }: RouteDependencies) {

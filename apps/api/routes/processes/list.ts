@@ -1,7 +1,7 @@
 /** GET /v1/processes: the live processes, and the model versions that each has loaded. */
 
 import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
-import type { LiveProcess } from '@tandem/prediction/rollouts/processes';
+import type { LiveProcess } from '@tandem/prediction/processes/processes';
 import { PROCESS_EXAMPLE, ProcessesSchema, type ProcessView } from '@tandem/wire/processes';
 import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 

@@ -5,6 +5,8 @@ import { patienceOf } from '@tandem/endpoints/caller-patience';
 import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { LIVE_PROBLEMS } from '@tandem/endpoints/describe-problems';
 import { toProblem } from '@tandem/endpoints/problem';
+import { optionsFor, readOptions } from '@tandem/endpoints/read-options';
+import { requirePredictor } from '@tandem/endpoints/require-predictor';
 import type { ReadTimes } from '@tandem/freshness/read-options';
 import { PredictorPath } from '@tandem/wire/parameters';
 import {
@@ -15,8 +17,7 @@ import {
   RankingSchema,
   RankSchema,
 } from '@tandem/wire/rankings';
-import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
-import { optionsFor, readOptions } from '../predictions/read-options.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 
 const BODY = { schema: RankSchema, example: RANK_EXAMPLE };
 

@@ -2,10 +2,11 @@
 
 import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
 import { pageIn, pageOf } from '@tandem/endpoints/page-query';
+import { requirePredictor } from '@tandem/endpoints/require-predictor';
 import { isUuid } from '@tandem/freshness/user-id';
 import { UuidPageQuery } from '@tandem/wire/page';
 import { RUN_EXAMPLE, RunPageSchema } from '@tandem/wire/runs';
-import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 import { runView } from './run-view.ts';
 
 export function listRuns({ runs, registry }: RouteDependencies) {

@@ -1,6 +1,7 @@
 /** GET /v1/runs/plan: the effect of a budget, before it is spent. */
 import { nextSlot } from '@tandem/config/predictor/schedule';
 import { defineEndpoint } from '@tandem/endpoints/define-endpoint';
+import { requirePredictor } from '@tandem/endpoints/require-predictor';
 import { TandemError } from '@tandem/freshness/errors';
 import type { Policy } from '@tandem/freshness/predictor';
 import {
@@ -12,7 +13,7 @@ import {
 import type { Budget } from '@tandem/prediction/runs/budget';
 import { BudgetSchema, RUN_PLAN_EXAMPLE, RunPlanQuery, RunPlanSchema } from '@tandem/wire/runs';
 import type { HonoRequest } from 'hono';
-import { type RouteDependencies, requirePredictor } from '../../wiring/route-dependencies.ts';
+import type { RouteDependencies } from '../../wiring/route-dependencies.ts';
 
 /** Shares that the answer compares with the requested budget. */
 const SHARES = [0.05, 0.1, 0.25, 0.5, 1];

@@ -26,7 +26,7 @@ interface JudgedCandidate {
   readonly generationNumber: number | null;
 }
 
-export interface FoundCandidates {
+interface FoundCandidates {
   /** `failed`: the store did not answer, and may contain further predictions. */
   readonly stores: Readonly<Record<StoreName, 'ok' | 'failed'>>;
   readonly candidates: readonly JudgedCandidate[];

@@ -4,6 +4,7 @@ import { parseTime } from '@tandem/endpoints/json/read-json';
 import { TandemError } from '@tandem/freshness/errors';
 import { type KeyType, userIdProblem } from '@tandem/freshness/user-id';
 import { OUTCOME_NAME } from '@tandem/wire/parameters';
+import { SEND_OBJECT } from '@tandem/wire/problem';
 import { MAX_OUTCOME_VALUE, type Outcome } from '../outcome.ts';
 
 const FIELDS = ['id', 'source', 'userId', 'name', 'value', 'time'] as const;
@@ -40,7 +41,7 @@ function requireObject(value: unknown, prefix: string): Record<string, unknown> 
   throw refuse(
     prefix.slice(0, -1),
     'it is not an object',
-    'send a JSON object with id, userId and name, and optionally source, value and time',
+    `${SEND_OBJECT} with id, userId and name, and optionally source, value and time`,
   );
 }
 

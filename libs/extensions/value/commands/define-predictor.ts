@@ -5,18 +5,14 @@ import { adoptable } from '@tandem/config/adoption/adoptable';
 import type { QueryColumn } from '@tandem/config/adoption/query-columns';
 import { configError, type SettingProblem } from '@tandem/config/predictor/config-problem';
 import { loadConfig } from '@tandem/config/predictor/load-config';
-import type { ResolvedPredictor } from '@tandem/config/predictor/resolve-predictor';
 import type { OutputField } from '@tandem/freshness/predictor';
 import { namesWithoutDefault } from '@tandem/freshness/request-features';
 import { withOpenModel } from '@tandem/inference/admission/check-model';
 import type { FeatureRow } from '../value-history.ts';
 
-interface LoadedPredictor {
-  readonly file: string;
-  readonly resolved: ResolvedPredictor;
-}
+type LoadedPredictor = Awaited<ReturnType<typeof loadPredictor>>;
 
-export async function loadPredictor(path: string, name: string): Promise<LoadedPredictor> {
+export async function loadPredictor(path: string, name: string) {
   const { file, predictors } = await loadConfig(path);
   const resolved = predictors.find((one) => one.name === name);
   if (resolved) return { file, resolved };

@@ -7,11 +7,11 @@
 import { randomUUID } from 'node:crypto';
 import type { OutcomeMetric, Rollout } from '@tandem/freshness/rollout';
 import { compareWithServed } from '@tandem/offline-store/generations/generation-reports-compare';
-import { createExposureStore } from '@tandem/offline-store/rollouts/exposures';
-import { createRolloutChecks } from '@tandem/offline-store/rollouts/rollout-checks';
 import { transaction } from '@tandem/offline-store/sql/database';
 import { createPartition, partitionOf } from '@tandem/offline-store/sql/partition';
 import type { Run } from '@tandem/prediction/runs/runs';
+import { createExposureStore } from '@tandem/rollouts/statements/exposures';
+import { createRolloutChecks } from '@tandem/rollouts/statements/rollout-checks';
 import { type Figure, figureOf } from '../section.ts';
 import { adoptBench, type BenchServers } from '../service.ts';
 import type { Law } from './law.ts';

@@ -1,8 +1,9 @@
 /**
  * The calls of operators that move rollouts. The history gets the intent of a call before it is sent, then its result.
  */
-import type { RolloutView } from '@tandem/client/rollouts';
+
 import type { Rollback } from '@tandem/client/wire';
+import type { RolloutView } from '@tandem/rollouts/client';
 import { type Move, type MoveIntent, monotonicNow, type ToldArm, type ToldRollout } from '../history.ts';
 import type { HttpRequest } from './http-caller.ts';
 import type { Dice, LoadParts } from './load-parts.ts';

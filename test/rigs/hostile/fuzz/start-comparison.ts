@@ -3,7 +3,7 @@
 import type { AnalysisPlan } from '@tandem/freshness/rollout';
 import { adopt } from '@tandem/offline-store/adopt';
 import { createGenerationStore } from '@tandem/offline-store/generations/generations';
-import { createRolloutStore } from '@tandem/offline-store/rollouts/rollouts';
+import { createRolloutStore } from '@tandem/rollouts/statements/rollouts';
 import { echoModel } from '@tandem/testing/onnx-models';
 import { COUNT, loadedPredictor, type Pool } from '../../../e2e/counts.fixture.ts';
 

@@ -58,7 +58,7 @@ export const rolloutsAndOperation: readonly GuaranteeMutant[] = [
     what: 'an API that has failed to load a version does not delay its rollout',
     patches: [
       {
-        file: 'libs/prediction/rollouts/processes.ts',
+        file: 'libs/prediction/processes/processes.ts',
         find: `kind === 'api' && state !== 'ready');`,
         replace: `kind === 'api' && state === 'loading');`,
       },
@@ -95,12 +95,12 @@ export const rolloutsAndOperation: readonly GuaranteeMutant[] = [
     what: 'an abort is acknowledged before Redis has the count of withdrawals',
     patches: [
       {
-        file: 'libs/prediction/rollouts/withdrawals.ts',
+        file: 'libs/extensions/rollouts/rules/confirmed-moves.ts',
         find: '    abort: (...asked) => confirming(() => abort(...asked)),\n',
         replace: '',
       },
       {
-        file: 'libs/prediction/rollouts/withdrawals.ts',
+        file: 'libs/extensions/rollouts/rules/confirmed-moves.ts',
         find: 'const { begin, advance, promote, abort, end } = rollouts;',
         replace: 'const { begin, advance, promote, end } = rollouts;',
       },
@@ -112,7 +112,7 @@ export const rolloutsAndOperation: readonly GuaranteeMutant[] = [
     what: 'a canary that is proven worse only gets a note',
     patches: [
       {
-        file: 'libs/prediction/rollouts/analyse-rollouts.ts',
+        file: 'libs/extensions/rollouts/rules/analyse-rollouts.ts',
         find: '({ rollouts }) => rollouts.abort(id, change);',
         replace: '({ rollouts }) => rollouts.note(id, change.reason);',
       },

@@ -18,7 +18,7 @@ export const withdrawalsNotRaised: Plant = {
   what: 'a rollback or an abort is acknowledged before Redis has its count; a worker raises the count within seconds',
   patches: [
     {
-      file: 'libs/prediction/rollouts/withdrawals.ts',
+      file: 'libs/prediction/runs/withdrawals.ts',
       find: 'if (after.count !== before.count || after.history !== before.history) await online.raise(after);',
       replace: '',
     },
