@@ -158,6 +158,8 @@ const ENTRY_POINTS = [
 function isAllowed({ workspace, path }: Pick<SourceFile, 'workspace' | 'path'>, target: string): boolean {
   if (workspace === 'scripts') return /^(apps|libs|scripts)\//.test(target);
   if (isExtension(target)) return LISTS.includes(path) || (mayUse[workspace] ?? []).includes(workspaceOf(target));
+  // The client is made of the extensions' parts.
+  if (isExtension(workspace) && workspaceOf(target) === 'libs/client') return false;
   return workspace.startsWith('apps/') || workspace === 'libs/testing' || isExtension(workspace)
     ? target.startsWith('libs/') && !isOwnClient(workspace, target)
     : (mayImport[workspace] ?? []).includes(workspaceOf(target));

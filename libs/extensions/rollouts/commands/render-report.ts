@@ -1,5 +1,5 @@
 /** Renders the report of a rollout: the arms, the checks and the verdict. */
-import type { Judgement, OutcomeComparisonView, RolloutReport } from '@tandem/client/wire';
+
 import type { Paint, Tone } from '@tandem/commands/command';
 import {
   count,
@@ -10,6 +10,8 @@ import {
   renderWrappedFields,
   right,
 } from '@tandem/commands/output/text';
+import type { OutcomeComparisonView } from '../client.ts';
+import type { Judgement, RolloutReport } from '../wire-types.ts';
 import { renderRollout } from './render-rollout.ts';
 
 const VERDICTS: Readonly<Record<Judgement['verdict'], readonly [Tone, string]>> = {

@@ -1,5 +1,5 @@
 /** Renders the report of a shadow: users and segments, differences as bars, and the cost of the candidate. */
-import type { ShadowComparisons, ShadowReport } from '@tandem/client/wire';
+
 import {
   ago,
   count,
@@ -10,6 +10,8 @@ import {
   renderTable,
   right,
 } from '@tandem/commands/output/text';
+import type { ShadowComparisons } from '../client.ts';
+import type { ShadowReport } from '../wire-types.ts';
 
 /** The number of characters of the longest bar. */
 const BAR_WIDTH = 40;
