@@ -248,7 +248,7 @@ describe('reconciliation', () => {
       log: createLog({ level: 'debug', name: 'worker', destination }),
       onRound: (round) => void told.push(round),
     });
-    await expect.poll(() => new Set(told.map(({ round }) => round)).size).toBe(ROUNDS.length);
+    await expect.poll(() => new Set(told.map(({ round }) => round)).size).toBe(ROUNDS.length + worker.more.length);
     await housekeeping.stop();
     const lineOf = (round: string) => lines.find((line) => line.event === 'round.ended' && line.round === round);
     expect(hinted).toContain(`plan ${runId}`);
