@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { createTestApi, type TestApi, workOff } from '../api.fixture.ts';
+import { createTestApi, type TestApi, workOff } from '../../../../apps/api/api.fixture.ts';
 
 let api: TestApi;
 beforeEach(async () => {
