@@ -52,6 +52,7 @@ export async function createDependencies(settings: ApiSettings) {
   }
 }
 
+/** Returns the functions that routes and extensions share. */
 function sharedCalls(app: OpenedDependencies) {
   return {
     answerMany: createAnswerMany(app),

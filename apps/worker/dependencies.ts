@@ -135,6 +135,7 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
   };
 }
 
+/** Opens the rounds of the worker's extensions. */
 async function openRounds(host: WorkerHost): Promise<readonly Round[]> {
   const jobs = await loadParts(EXTENSIONS, 'jobs');
   return jobs.flatMap(({ rounds }) => rounds(host));

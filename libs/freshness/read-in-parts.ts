@@ -3,10 +3,12 @@ import type { ReadResult } from './answer.ts';
 import type { PredictionReader } from './reader.ts';
 import { Turnstile } from './turnstile.ts';
 
-/** How parts are read: the most users of a part, how many parts of all reads run at once, and whether the process rests between them. */
 interface Pace {
+  /** The most users of a part. */
   readonly users: number;
+  /** How many parts of all reads run at once. */
   readonly atOnce: number;
+  /** Whether no part begins for as long as the event loop was active during the last one. */
   readonly rests: boolean;
 }
 
@@ -14,13 +16,16 @@ interface Pace {
 const ALONE: Pace = { users: 100, atOnce: 3, rests: false };
 /**
  * A part of 50 users takes the event loop about half a millisecond, for which a small read waits. The rest after each part
- * leaves half of the loop to other reads. Bulk reads are then a third slower where CPU limits them, and to a fifth of their
- * rate where each part waits 5 ms for a remote Postgres.
+ * leaves half of the event loop to other reads. Bulk reads then lose about a third of their rate if CPU limits them. They
+ * lose five sixths if each part waits 5 ms for a remote Postgres (simulated).
  */
 const BESIDE_SMALL_READS: Pace = { users: 50, atOnce: 1, rests: true };
 /** How long after a read of few users another is expected. */
 const SMALL_READS_MS = 100;
-/** The milliseconds for which a part and its rest keep others waiting. A part that infers takes longer. */
+/**
+ * The most milliseconds for which a part with its rest keeps other parts waiting, and the longest rest. A part that infers
+ * takes longer.
+ */
 const TURN_MS = 20;
 
 interface Clocks {
@@ -57,7 +62,7 @@ export function inParts(read: PredictionReader, { now, active } = CLOCKS): Predi
         const results = await read(predictorName, part, ofPart, times);
         for (const [i, result] of results.entries()) byUser.set(part[i] as string, result);
         if (byUser.size === distinct.length) resolve();
-        else if (pace().rests) await rest(active() - activeBefore);
+        else if (pace().rests) await rest(Math.min(active() - activeBefore, TURN_MS));
       }
       async function readParts(): Promise<void> {
         while (next < distinct.length) await turnstile.pass(readPart);

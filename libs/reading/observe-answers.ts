@@ -26,7 +26,7 @@ export type OnAnswer = (answered: AnsweredUser) => void;
 
 export interface AnswerObserver {
   readonly onAnswer: OnAnswer;
-  /** Stores the rest, which is still in memory. */
+  /** Writes what the observer still has in memory. */
   close(): Promise<unknown> | undefined;
   /** Sets metrics at each scrape. */
   readonly sample?: () => void;
