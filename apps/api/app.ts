@@ -3,6 +3,7 @@ import { OpenAPIHono } from '@hono/zod-openapi';
 import type { RefusalForm } from '@tandem/endpoints/describe-problems';
 import { type Endpoint, honoPath, type ServeOptions, serveEndpoint } from '@tandem/endpoints/endpoint';
 import { type HttpProblem, problemResponse, toProblem } from '@tandem/endpoints/problem';
+import type { RoutesPart } from '@tandem/extension/extension';
 import { TandemError } from '@tandem/freshness/errors';
 import { checkHost } from '@tandem/http-server/foreign-request';
 import { Hono } from 'hono';
@@ -17,13 +18,18 @@ export type App = ReturnType<typeof createApp>;
 
 /** Builds the OpenAPI document at its first read, or earlier by `describe`. */
 export function createApp(dependencies: AppDependencies) {
-  const document = once(() => JSON.stringify(describeApi(endpoints)));
+  const document = once(() => JSON.stringify(describeApi(endpoints, tagsOf(dependencies.extensions))));
   const page = once(() => docsPage(JSON.parse(document()) as DocumentedApi));
   const endpoints = createEndpoints(dependencies, { document, page });
   return Object.assign(mount(endpoints, dependencies), {
     /** Builds the OpenAPI document. This takes about 50 ms and blocks other requests. */
     describe: () => void page(),
   });
+}
+
+/** Returns the tags of extensions. */
+export function tagsOf(extensions: readonly RoutesPart[]) {
+  return extensions.flatMap(({ tags }) => tags ?? []);
 }
 
 function once(make: () => string): () => string {

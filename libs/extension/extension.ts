@@ -65,8 +65,15 @@ export interface PortHost extends ApiHost, ServeOptions {}
 
 /** The part for the API. */
 export interface RoutesPart {
+  /** Tags of the endpoints that the core does not have, for the OpenAPI document. */
+  readonly tags?: readonly ApiTag[];
   /** Returns the endpoints. Opens nothing: it is also called to describe the API, with a host that has no stores. */
   readonly routes: (host: ApiHost) => readonly Endpoint[];
+}
+
+export interface ApiTag {
+  readonly name: string;
+  readonly description: string;
 }
 
 /** The part for the command line. */

@@ -23,7 +23,6 @@ const METRICS = {
     'Predictions served to calls with request features, by source and reason.',
     ['predictor', 'source', 'reason'],
   ),
-  rankedCandidates: counter('tandem_ranked_candidates_total', 'Candidates of rankings.', ['predictor']),
   rememberedPredictions: gauge('tandem_held_predictions', 'Predictions held in the memory of this process.'),
   overlayWritesDropped: counter(
     'tandem_overlay_writes_dropped_total',
@@ -129,19 +128,7 @@ const METRICS = {
     ['predictor'],
   ),
 
-  // Served reads during rollouts, and their outcomes.
-  outcomes: counter('tandem_outcomes_total', 'Outcomes received, by result: accepted, duplicate, erased or refused.', [
-    'outcome',
-  ]),
-  servedFlushes: counter(
-    'tandem_served_flushes_total',
-    'Flushes of the counts and exposures of rollouts, by result; a failed flush is retried with the next.',
-    ['outcome'],
-  ),
-  exposuresDropped: counter(
-    'tandem_exposures_dropped_total',
-    'First answers from an arm of a rollout that could not be recorded; retried at the next answer.',
-  ),
+  // Counts of demand.
   readCountsDropped: counter(
     'tandem_read_counts_dropped_total',
     'Users whose read counts since the last flush were lost: too many users were read, or Postgres rejected the flush.',
@@ -172,28 +159,6 @@ const METRICS = {
   ),
   refreshCpu: counter('tandem_refresh_cpu_seconds_total', 'Processor time of models in re-scorings.'),
   refreshHits: countSeries('tandem_refresh_hits_total', 'Reads answered from a re-scored prediction.', ['predictor']),
-
-  // Shadows: the results of comparisons with served answers, and their cost.
-  shadowAnswers: countSeries(
-    'tandem_shadow_answers_total',
-    'Served answers of shadowed users, by result: compared, or the reason why not.',
-    ['predictor', 'outcome'],
-  ),
-  shadowPasses: timerSeries(
-    'tandem_shadow_pass_seconds',
-    "Time to compute the candidate's answers for one pass of users, features included.",
-    LATENCY_BUCKETS,
-    ['predictor'],
-  ),
-  shadowCpu: counter('tandem_shadow_cpu_seconds_total', 'Processor time of candidate models in shadows.', [
-    'predictor',
-  ]),
-  shadowProcessesEnded: counter(
-    'tandem_shadow_processes_ended_total',
-    'Inference processes of shadowed candidates that crashed or were ended. No read waits for these processes.',
-    ['predictor'],
-  ),
-  shadowWaiting: gauge('tandem_shadow_waiting', "Served answers waiting to be compared with a shadow's."),
 
   // Kept explanations: the served answers of sampled users, by result.
   keptExplanations: countSeries(
@@ -242,12 +207,21 @@ export function createMetrics({ app, process, processMetrics = true }: MetricsOp
   const registry = new Registry();
   registry.setDefaultLabels({ app, ...(process === undefined ? {} : { process: String(process) }) });
   if (processMetrics) collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 10 });
-  const entries = Object.entries(METRICS).map(([name, create]) => [name, create(registry)]);
-  const metrics = Object.fromEntries(entries) as Registered;
+  const registered = new Map<MetricTable, unknown>();
+  function register<T extends MetricTable>(table: T): Registered<T> {
+    const found = registered.get(table);
+    if (found !== undefined) return found as Registered<T>;
+    const metrics = Object.fromEntries(Object.entries(table).map(([name, create]) => [name, create(registry)]));
+    registered.set(table, metrics);
+    return metrics as Registered<T>;
+  }
+  const metrics = register(METRICS);
   // With a label, the series does not exist before its value is known; without labels it would be 0.
   metrics.desiredWorkers.remove();
   return {
     ...metrics,
+    /** Returns the metrics of an extension's table. The first call registers them. */
+    register,
     /** The content type of `exposition`. */
     contentType: registry.contentType,
     /** Returns all series in the Prometheus text format. */
@@ -255,4 +229,7 @@ export function createMetrics({ app, process, processMetrics = true }: MetricsOp
   };
 }
 
-type Registered = { readonly [K in keyof typeof METRICS]: ReturnType<(typeof METRICS)[K]> };
+/** Declares metrics by name: functions that create them in a registry. */
+export type MetricTable = Readonly<Record<string, (registry: Registry) => unknown>>;
+/** The metrics of a table. */
+export type Registered<T extends MetricTable> = { readonly [K in keyof T]: ReturnType<T[K]> };

@@ -1,6 +1,7 @@
 /** Makes the API's OpenAPI document without a store, because endpoints use their dependencies only when they answer. */
 
 import { loadParts } from '@tandem/extension/load-parts';
+import { tagsOf } from '../../apps/api/app.ts';
 import { createEndpoints } from '../../apps/api/endpoints.ts';
 import { EXTENSIONS } from '../../apps/api/extensions.ts';
 import { describeApi } from '../../apps/api/openapi/openapi.ts';
@@ -35,7 +36,7 @@ const extensions = await loadParts(EXTENSIONS, 'routes');
 
 export function describeService(): ApiDocument {
   const endpoints = createEndpoints(unused(), { document: () => '', page: () => '' });
-  return JSON.parse(JSON.stringify(describeApi(endpoints))) as ApiDocument;
+  return JSON.parse(JSON.stringify(describeApi(endpoints, tagsOf(extensions)))) as ApiDocument;
 }
 
 /**

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { WorkerHost } from '@tandem/extension/extension';
 import { loadParts } from '@tandem/extension/load-parts';
 import { REASON_NAMES } from '@tandem/freshness/reasons';
-import { createMetrics } from '@tandem/telemetry/metrics';
+import { createMetrics, type MetricTable } from '@tandem/telemetry/metrics';
 import { describe, expect, it } from 'vitest';
 import { EXTENSIONS } from '../../apps/worker/extensions.ts';
 import { ROUNDS } from '../../apps/worker/housekeeping.ts';
@@ -32,7 +32,12 @@ const exposed = await exposedMetrics();
 const rules = readRules(alerts);
 
 async function exposedMetrics(): Promise<ReadonlyMap<string, string>> {
-  const text = await createMetrics({ app: 'test' }).exposition();
+  const metrics = createMetrics({ app: 'test' });
+  for (const path of globSync('libs/extensions/*/metrics.ts', { cwd: root })) {
+    const { metrics: table } = (await import(join(root, path))) as { metrics: MetricTable };
+    metrics.register(table);
+  }
+  const text = await metrics.exposition();
   return new Map([...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name = '', type = '']) => [name, type]));
 }
 

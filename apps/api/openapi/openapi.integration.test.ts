@@ -3,7 +3,7 @@ import type { Endpoint } from '@tandem/endpoints/endpoint';
 import { SENT } from '@tandem/wire/client-types/sent';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createTestApi, type TestApi } from '../api.fixture.ts';
-import { createApp } from '../app.ts';
+import { createApp, tagsOf } from '../app.ts';
 import { createEndpoints } from '../endpoints.ts';
 import type { JsonSchema } from './name-schemas.ts';
 import { describeApi } from './openapi.ts';
@@ -50,7 +50,7 @@ interface DescribedOperation {
 
 /** Returns the document as clients read it. */
 function published() {
-  return JSON.parse(JSON.stringify(describeApi(endpoints))) as {
+  return JSON.parse(JSON.stringify(describeApi(endpoints, tagsOf(api.dependencies.app.extensions)))) as {
     readonly paths: Readonly<Record<string, Readonly<Record<string, DescribedOperation>>>>;
     readonly components: { readonly schemas: Readonly<Record<string, JsonSchema>> };
   };
@@ -103,7 +103,8 @@ describe('the description of the API', () => {
   it('names each operation once, under a tag with a description', () => {
     const ids = endpoints.map(({ route }) => route.operationId);
     expect(ids.filter((id, i) => ids.indexOf(id) !== i)).toEqual([]);
-    const explained = describeApi(endpoints).tags?.map(({ name }) => name) ?? [];
+    const explained =
+      describeApi(endpoints, tagsOf(api.dependencies.app.extensions)).tags?.map(({ name }) => name) ?? [];
     const used = new Set(endpoints.flatMap(({ route }) => route.tags ?? []));
     expect([...used].filter((tag) => !explained.includes(tag))).toEqual([]);
   });

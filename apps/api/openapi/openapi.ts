@@ -3,11 +3,13 @@ import { OpenAPIHono } from '@hono/zod-openapi';
 import { keyProblems } from '@tandem/endpoints/describe-problems';
 import type { Endpoint } from '@tandem/endpoints/endpoint';
 import { PROBLEM_KINDS, problemType } from '@tandem/endpoints/problem';
+import type { ApiTag } from '@tandem/extension/extension';
 import { nameSchemas } from './name-schemas.ts';
 
 export type ApiDocument = ReturnType<OpenAPIHono['getOpenAPI31Document']>;
 
-export function describeApi(endpoints: readonly Endpoint[]): ApiDocument {
+/** @param tags the tags of extensions */
+export function describeApi(endpoints: readonly Endpoint[], tags: readonly ApiTag[]): ApiDocument {
   const described = new OpenAPIHono();
   describeSecurity(described.openAPIRegistry, endpoints);
   const document = described.getOpenAPI31Document({
@@ -27,11 +29,10 @@ ${INTRODUCTION}\n\n## Problems\n\n${listProblems()}`,
       { name: 'runs', description: 'Batch runs' },
       { name: 'predictors', description: 'Configured predictors, generations, their differences, and rollbacks' },
       { name: 'models', description: 'Model versions and pushes' },
-      { name: 'rollouts', description: 'Canaries, shadows and A/B tests, and their outcomes' },
       { name: 'audit', description: 'Changes of generations, rollouts, labels and keys, with actor and time' },
-      { name: 'inference', description: 'The Open Inference Protocol v2, for clients of KServe and Triton' },
       { name: 'health', description: 'Health checks for load balancers and monitoring' },
       { name: 'documentation' },
+      ...tags,
     ],
   });
   return nameSchemas(document);

@@ -11,10 +11,11 @@ import { createPredictionCount, predictionView } from '@tandem/reading/predictio
 import type { ReadUsersDependencies } from '@tandem/reading/read-users';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import type { Read } from '@tandem/wire/schema';
+import { metrics as RANKING_METRICS } from './metrics.ts';
 import type { RankingView, RankSchema } from './wire.ts';
 
 interface RankDependencies extends Pick<ReadUsersDependencies, 'readPrediction' | 'onAnswer'> {
-  readonly metrics: ReadUsersDependencies['metrics'] & Pick<Metrics, 'rankedCandidates'>;
+  readonly metrics: Metrics;
 }
 
 type Asked = Read<typeof RankSchema>;
@@ -42,6 +43,7 @@ export type RankCandidates = (
 
 export function createRankCandidates({ readPrediction, metrics, onAnswer }: RankDependencies): RankCandidates {
   const count = createPredictionCount(metrics);
+  const { rankedCandidates } = metrics.register(RANKING_METRICS);
   return async function rankCandidates(predictor, asked, options, times) {
     const startedAt = performance.now();
     const { name, keyType, policy } = predictor;
@@ -66,7 +68,7 @@ export function createRankCandidates({ readPrediction, metrics, onAnswer }: Rank
       throw error;
     }
     count(answers[0] as Answer);
-    metrics.rankedCandidates.inc({ predictor: name }, results.length);
+    rankedCandidates.inc({ predictor: name }, results.length);
     return rankingOf(asked, by, results);
   };
 }

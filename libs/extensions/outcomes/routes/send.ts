@@ -7,6 +7,7 @@ import type { ApiHost } from '@tandem/extension/extension';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import { requireKeyType } from '@tandem/freshness/user-id';
 import type { Context } from 'hono';
+import { metrics as OUTCOME_METRICS } from '../metrics.ts';
 import type { OutcomeStore } from '../outcome.ts';
 import { MAX_OUTCOMES, OutcomeResultsSchema, OutcomesBodySchema } from '../wire.ts';
 import { parseOutcome } from './parse-outcome.ts';
@@ -16,6 +17,7 @@ interface SendOutcomesDependencies extends Pick<ApiHost, 'keyType' | 'metrics'> 
 }
 
 export function sendOutcomes({ outcomes: store, keyType, metrics }: SendOutcomesDependencies) {
+  const { outcomes: count } = metrics.register(OUTCOME_METRICS);
   return defineEndpoint({
     operationId: 'sendOutcomes',
     method: 'post',
@@ -34,7 +36,7 @@ export function sendOutcomes({ outcomes: store, keyType, metrics }: SendOutcomes
         const results = await store.accept(outcomes).catch((error: unknown) => {
           throw placed(error, prefix);
         });
-        for (const { status } of results) metrics.outcomes.inc({ outcome: status });
+        for (const { status } of results) count.inc({ outcome: status });
         event.add({
           get statuses() {
             return countStatuses(results);
@@ -42,7 +44,7 @@ export function sendOutcomes({ outcomes: store, keyType, metrics }: SendOutcomes
         });
         return { results };
       } catch (error) {
-        metrics.outcomes.inc({ outcome: 'refused' });
+        count.inc({ outcome: 'refused' });
         throw error;
       }
     },

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { AnswerObserver, ReadingHost } from '@tandem/reading/observe-answers';
 import { raising } from '@tandem/telemetry/sampled-stats';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
+import { metrics as ROLLOUT_METRICS } from '../metrics.ts';
 import { createServedReads } from '../rules/count-served-reads.ts';
 import { createArmCountStore } from '../statements/arm-counts.ts';
 import { createExposureStore } from '../statements/exposures.ts';
@@ -17,6 +18,7 @@ export function observeServed(
   { pool, metrics, log, assignments, mayInfer }: CountHost,
   flushMs?: number,
 ): AnswerObserver {
+  const { servedFlushes, exposuresDropped } = metrics.register(ROLLOUT_METRICS);
   const served = createServedReads({
     counts: createArmCountStore(pool),
     exposures: createExposureStore(pool),
@@ -26,13 +28,13 @@ export function observeServed(
     now: () => performance.now(),
     ...(flushMs === undefined ? {} : { flushMs }),
     onFlush(outcome, error) {
-      metrics.servedFlushes.inc({ outcome });
+      servedFlushes.inc({ outcome });
       if (outcome === 'failed') log.warn('served_reads.not_kept', { error: serialiseRefusal(error) });
     },
   });
   return {
     onAnswer: (answered) => served.note(answered),
     close: () => served.close(),
-    sample: raising(metrics.exposuresDropped, () => served.dropped()),
+    sample: raising(exposuresDropped, () => served.dropped()),
   };
 }

@@ -9,10 +9,13 @@ import { createInferencePool } from '@tandem/inference/live/pool';
 import { createFeatureSource } from '@tandem/offline-store/features/features';
 import type { AnswerObserver, ReadingHost } from '@tandem/reading/observe-answers';
 import type { EventName, Log } from '@tandem/telemetry/log';
-import type { Metrics } from '@tandem/telemetry/metrics';
+import type { Registered } from '@tandem/telemetry/metrics';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
+import { metrics as ROLLOUT_METRICS } from '../metrics.ts';
 import { Shadow, type ShadowDependencies } from '../shadow/shadow.ts';
 import { createShadowStore } from '../statements/shadow.ts';
+
+type RolloutMetrics = Registered<typeof ROLLOUT_METRICS>;
 
 const FEATURES_WITHIN_MS = 1_000;
 
@@ -28,21 +31,23 @@ export interface ShadowTimes {
 
 /** Opens the shadow of this process, which is notified of each answer. Without connections for it, there is none. */
 export function observeShadow(host: ReadingHost, times?: ShadowTimes): AnswerObserver {
-  const { afterReplies, metrics } = host;
+  const { afterReplies } = host;
   if (!afterReplies) return { onAnswer: () => {}, close: () => undefined };
-  const shadow = openShadow(host, afterReplies, times);
+  const { shadowWaiting, ...metrics } = host.metrics.register(ROLLOUT_METRICS);
+  const shadow = openShadow(host, afterReplies, observing(host.log, metrics), times);
   return {
     onAnswer({ result, features }) {
       if (features !== 'candidates' && !(result instanceof TandemError)) shadow.notice(result);
     },
     close: () => shadow.close(),
-    sample: () => metrics.shadowWaiting.set(shadow.waiting()),
+    sample: () => shadowWaiting.set(shadow.waiting()),
   };
 }
 
 function openShadow(
-  { childMemoryMb, log, metrics, registry, assignments }: ReadingHost,
+  { childMemoryMb, log, registry, assignments }: ReadingHost,
   { pool, features }: NonNullable<ReadingHost['afterReplies']>,
+  observer: ShadowDependencies['observer'],
   { featuresWithinMs = FEATURES_WITHIN_MS, ...times }: ShadowTimes = {},
 ): Shadow {
   const scorer = createIdleScorer((options) =>
@@ -60,13 +65,13 @@ function openShadow(
     store: createShadowStore(pool),
     processId: randomUUID(),
     ...times,
-    observer: observing(log, metrics),
+    observer,
   });
 }
 
 function observing(
   log: Log,
-  { shadowAnswers, shadowPasses, shadowCpu, shadowProcessesEnded }: Metrics,
+  { shadowAnswers, shadowPasses, shadowCpu, shadowProcessesEnded }: Omit<RolloutMetrics, 'shadowWaiting'>,
 ): ShadowDependencies['observer'] {
   return {
     counted: (predictor, outcome, answers) => shadowAnswers.inc({ predictor, outcome }, answers),
