@@ -25,14 +25,11 @@ interface Tally {
   failed: number;
 }
 
-/**
- * Checks types and lint while the tests run, and prints the output when they end. One workspace at a time is checked,
- * since the tests need the CPU. Turbo keeps the results of unchanged workspaces.
- */
+/** Checks types and lint while the tests run, and prints the output when they end. */
 async function check(tally: Tally): Promise<void> {
   await Promise.all([
     runCheck(tally, 'biome', 'ci', '--colors=off', '.'),
-    runCheck(tally, 'turbo', 'run', 'check', 'check:tests', '--concurrency=1'),
+    runCheck(tally, 'turbo', 'run', 'check:types'),
   ]);
 }
 

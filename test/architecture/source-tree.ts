@@ -169,3 +169,9 @@ export function resolveImport(from: SourceFile, specifier: string): string | nul
 export function workspaceOf(path: string): string {
   return /^(libs\/extensions\/[^/]+|(apps|libs)\/[^/]+|[^/]+)/.exec(path)?.[0] ?? path;
 }
+
+/** Returns the package of a specifier: `zod`, `@tandem/wire`, … */
+export function packageOf(specifier: string): string {
+  const [scope = '', name = ''] = specifier.split('/');
+  return scope.startsWith('@') ? `${scope}/${name}` : scope;
+}

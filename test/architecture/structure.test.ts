@@ -4,6 +4,7 @@ import { parseSync } from 'rolldown/utils';
 import { describe, expect, it } from 'vitest';
 import {
   listFolders,
+  packageOf,
   readAssignedFunctions,
   readSourceTree,
   resolveImport,
@@ -170,11 +171,6 @@ const isExtension = (path: string) => path.startsWith('libs/extensions/');
 /** Returns whether a service imports the client of its own API, which is only for applications. */
 function isOwnClient(workspace: string, target: string): boolean {
   return ['apps/api', 'apps/worker'].includes(workspace) && workspaceOf(target) === 'libs/client';
-}
-
-function packageOf(specifier: string): string {
-  const [scope = '', name = ''] = specifier.split('/');
-  return scope.startsWith('@') ? `${scope}/${name}` : scope;
 }
 
 describe('structure', () => {
